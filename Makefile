@@ -1,0 +1,76 @@
+# make demo    see it work: the bundled detector over a real clip, in a virtual environment of its own
+# make test    run the tests;  make check adds the linters and is what CI does
+# make bench   run the benchmarks
+# make clean   remove the virtual environments and everything that was built
+#
+# Each target installs what it needs, and does so again only after pyproject.toml changed.
+
+# The first interpreter that is new enough and can make virtual environments; `make PYTHON=/path/to/python` chooses another.
+PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python; do \
+	$$each -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
+
+DEMO_VENV := .venv-demo
+VENV      := .venv
+BIN       := $(VENV)/bin
+
+# Torch comes first and pinned: left to itself, pip takes the newest build with several gigabytes of CUDA.
+TORCH := torch==2.13.0
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint bench clean
+
+help:
+	@sed -n 's/^# make /make /p' Makefile
+
+demo: $(DEMO_VENV)/.installed
+	@$(DEMO_VENV)/bin/framehook demo
+
+test: $(VENV)/.installed
+	$(BIN)/pytest
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test
+
+bench: $(VENV)/.installed
+	@for script in benchmarks/bench_*.py; do \
+		test -e "$$script" || { echo "there are no benchmarks"; exit 0; }; \
+		echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+clean:
+	rm -rf $(DEMO_VENV) $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# $(call make_venv,folder): a virtual environment, or one line that says what is missing.
+define make_venv
+@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer with venv is needed and was not found;" \
+	"on Debian: sudo apt-get install python3 python3-venv; or name one: make PYTHON=/path/to/python" >&2; exit 1; }
+@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+endef
+
+# $(call check_system,folder): OpenCV's wheel brings everything but these two libraries of the system.
+define check_system
+@$(1)/bin/python -c 'import cv2' 2>/dev/null || { \
+	echo "error: OpenCV cannot be loaded; on Debian: sudo apt-get install libgl1 libglib2.0-0" >&2; exit 1; }
+endef
+
+$(DEMO_VENV)/.installed: pyproject.toml
+	$(call make_venv,$(DEMO_VENV))
+	@echo "Installing Framehook into $(DEMO_VENV) (once; about a minute) ..."
+	@$(DEMO_VENV)/bin/pip install --quiet --editable '.[demo]'
+	$(call check_system,$(DEMO_VENV))
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml
+	$(call make_venv,$(VENV))
+	@echo "Installing Framehook and everything its tests want into $(VENV) (once; some minutes) ..."
+	@$(BIN)/pip install --quiet '$(TORCH)'
+	@$(BIN)/pip install --quiet --editable '.[all,dev]'
+	$(call check_system,$(VENV))
+	@touch $@

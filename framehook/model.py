@@ -1,0 +1,177 @@
+"""The front door: one object that holds a model and starts runs of it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, Literal, Unpack, overload
+
+from framehook.inference.backends import Backend
+from framehook.inference.callbacks import Callback, CallbackFunction, Callbacks, Handle, OnError, builtin_callbacks
+from framehook.inference.callbacks.registry import FunctionT
+from framehook.inference.decoders import DecoderSpec
+from framehook.inference.errors import EndlessSourceError
+from framehook.inference.load import load_detector
+from framehook.inference.options import PredictArgs, PredictOptions
+from framehook.inference.predictor import Predictor
+from framehook.inference.run import Run
+from framehook.inference.saving import make_save_dir
+from framehook.inference.sources import open_source
+from framehook.inference.sources.demo import demo_clip
+
+RETAINED_WARNING: Final = 1 << 30
+"""Bytes of frames held by a list of results from which on `stream=True` is suggested."""
+
+
+class Model:
+    """A detector and its callbacks.
+
+    One model may run many times at once, from several threads and from inside callbacks: whatever belongs to a run is kept by
+    the run.
+
+    Example:
+        >>> model = Model()  # the bundled person detector
+        >>> for result in model.predict("testsrc:320x240@30:3", stream=True):
+        ...     boxes = result.boxes.xyxy
+    """
+
+    def __init__(
+        self, spec: str | Path | Backend | None = None, *, device: str | int | None = None, decoder: DecoderSpec = None
+    ) -> None:
+        """Load a model.
+
+        Args:
+            spec: Path of an `.onnx` file, a `Backend`, or None for the bundled person detector.
+            device: `cpu`, `cuda`, `cuda:1`, `coreml` ...; None picks the best that is installed.
+            decoder: Name of an output layout, a decoder or a function; None to recognise the layout.
+
+        Raises:
+            ModelNotFoundError: no such file.
+            ModelFormatError: the file is damaged or no model.
+            UnknownLayoutError: no decoder reads its outputs; the message lists the known layouts.
+            OptionError: the device cannot be used.
+        """
+        self._detector = load_detector(spec, device=device, decoder=decoder)
+        self.callbacks = Callbacks()
+
+    def __repr__(self) -> str:
+        return f"Model({self._detector.backend.network.source}, {self._detector.decoder.name}, {self.device})"
+
+    @property
+    def names(self) -> Mapping[int, str]:
+        """Class number to class name."""
+        return self._detector.names
+
+    @property
+    def device(self) -> str:
+        """What the network runs on: `cpu`, `cuda:0` ..."""
+        return self._detector.backend.device
+
+    @property
+    def detector(self) -> Any:
+        """The backend, decoder and input format behind this model."""
+        return self._detector
+
+    # Callbacks ------------------------------------------------------------------------------------------------------------
+
+    def add_callback(
+        self,
+        event: str | Callback,
+        callback: CallbackFunction | None = None,
+        *,
+        order: int | None = None,
+        on_error: OnError = "raise",
+        background: bool = False,
+    ) -> Handle:
+        """Have `callback` called at `event` in every run of this model; see `Callbacks.add`.
+
+        Example:
+            >>> handle = Model().add_callback("on_predict_end", lambda predictor: None)
+            >>> handle.remove()
+        """
+        return self.callbacks.add(event, callback, order=order, on_error=on_error, background=background)
+
+    def on(
+        self, event: str, *, order: int | None = None, on_error: OnError = "raise", background: bool = False
+    ) -> Callable[[FunctionT], FunctionT]:
+        """Decorator form of `add_callback`."""
+        return self.callbacks.on(event, order=order, on_error=on_error, background=background)
+
+    # Runs -----------------------------------------------------------------------------------------------------------------
+
+    @overload
+    def predict(self, source: Any = None, *, stream: Literal[True], **options: Unpack[PredictArgs]) -> Run: ...
+    @overload
+    def predict(self, source: Any = None, *, stream: Literal[False] = False, **options: Unpack[PredictArgs]) -> list[Any]: ...
+    def predict(self, source: Any = None, *, stream: bool = False, **options: Unpack[PredictArgs]) -> Run | list[Any]:
+        """Detect objects.
+
+        Args:
+            source: Anything `open_source` takes: a camera's number, a file, directory, glob, URL, array, PIL image, iterable of
+                these, `testsrc`; None for the demo clip.
+            stream: Return a `Run` that yields results as they come, instead of a list of all of them.
+            **options: See `PredictOptions`: conf=0.25, iou=0.7, imgsz=None, classes=None, max_det=300, agnostic_nms=False,
+                batch=1, vid_stride=1, pace="max", overlay=("boxes", "labels", "confidence"), save=False, save_txt=False,
+                save_dir=None, tracker=None, tracker_options=None.
+
+        Returns:
+            A list of `Result`, or what a callback put into `predictor.results`; with `stream=True` a `Run` over the same.
+
+        Raises:
+            EndlessSourceError: a list was asked of a camera or a stream.
+            UnknownOptionError, OptionError: an option is wrong.
+            SourceError: the source cannot be opened or read.
+            CallbackError: a callback raised.
+        """
+        run = self._start(source, options)
+        if stream:
+            return run
+        with run:
+            if run.endless:
+                raise EndlessSourceError(
+                    f"{run.predictor.source.name} never ends; pass stream=True and iterate over what predict returns"
+                )
+            return _collect(run)
+
+    @overload
+    def track(self, source: Any = None, *, stream: Literal[True], **options: Unpack[PredictArgs]) -> Run: ...
+    @overload
+    def track(self, source: Any = None, *, stream: Literal[False] = False, **options: Unpack[PredictArgs]) -> list[Any]: ...
+    def track(self, source: Any = None, *, stream: bool = False, **options: Unpack[PredictArgs]) -> Run | list[Any]:
+        """Detect objects and follow them: as `predict` with `tracker="bytetrack"`, so that `result.boxes.id` is set."""
+        options = {"tracker": "bytetrack", **options}
+        if stream:
+            return self.predict(source, stream=True, **options)
+        return self.predict(source, **options)
+
+    def _start(self, source: Any, options: PredictArgs) -> Run:
+        checked = PredictOptions.build(options)
+        self._detector.check(checked)
+        opened = open_source(demo_clip() if source is None else source)
+        try:
+            callbacks = Callbacks(parent=self.callbacks)
+            for builtin in builtin_callbacks(checked, opened.info):
+                callbacks.add(builtin)
+            predictor = Predictor(
+                self._detector, opened, checked, callbacks=callbacks, model=self, save_dir=make_save_dir(checked)
+            )
+        except BaseException:
+            opened.close()
+            raise
+        return Run(predictor, endless=opened.endless)
+
+
+def _collect(run: Run) -> list[Any]:
+    """All results of a run, with a warning when the frames they hold fill a gigabyte."""
+    results, held, warned = [], 0, False
+    for result in run:
+        results.append(result)
+        frame = run.predictor.frame
+        held += frame.image.nbytes if frame is not None else 0
+        if held > RETAINED_WARNING and not warned:
+            warned = True
+            warnings.warn(
+                f"{len(results)} results hold over 1 GB of frames; pass stream=True to take them one by one", stacklevel=4
+            )
+    return results

@@ -1,0 +1,301 @@
+"""The registry of callbacks that every engine shares, and how it calls them."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+
+from framehook.inference.callbacks.background import BackgroundWorker
+from framehook.inference.callbacks.base import Callback, overridden_events
+from framehook.inference.errors import CallbackError, CallbackSignatureError, OptionError
+from framehook.inference.events import ONCE_A_RUN, check_event
+from framehook.inference.frame import READ_ONLY
+
+log = logging.getLogger("framehook")
+
+OnError: TypeAlias = Literal["raise", "log", "disable"]
+CallbackFunction: TypeAlias = Callable[[Any], object]
+FunctionT = TypeVar("FunctionT", bound=CallbackFunction)
+
+_sequence = itertools.count()
+
+
+class Engine(Protocol):
+    """What the registry asks of a predictor, an exporter, a trainer or a validator."""
+
+    def snapshot(self) -> object:
+        """A frozen copy of what a callback may look at later, on another thread."""
+        ...
+
+    def where(self) -> str:
+        """Where the engine is, for messages: `frame 12 of vtest.avi`, or an empty string."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Registration:
+    """One callback of one event.
+
+    Attributes:
+        event: The event's name.
+        function: What is called with the engine.
+        name: The callback's name in messages.
+        order: Callbacks run from low to high, those of equal order as they were added.
+        on_error: What an exception does: end the run, be logged, or be logged and switch the callback off for the run.
+        background: Whether it runs on a worker of its own, on snapshots.
+        number: Place among all registrations ever made.
+        owner: The handle that removes it; callbacks of one owner share a worker.
+    """
+
+    event: str
+    function: CallbackFunction
+    name: str
+    order: int
+    on_error: OnError
+    background: bool
+    number: int
+    owner: Handle
+
+
+class Handle:
+    """What adding a callback returns; `remove()` takes it back, also while a run goes on."""
+
+    def __init__(self, callbacks: Callbacks, name: str) -> None:
+        self._callbacks = callbacks
+        self.name = name
+
+    def remove(self) -> None:
+        """Unregister the callback; removing it again does nothing."""
+        self._callbacks.remove(self)
+
+    def __repr__(self) -> str:
+        return f"Handle({self.name})"
+
+
+class Callbacks:
+    """Callbacks by event.
+
+    A model has one registry; each run has one of its own on top of it, which also holds what belongs to the run: background
+    workers and callbacks that were switched off. Registering and removing is thread-safe and takes effect with the next event.
+    """
+
+    def __init__(self, parent: Callbacks | None = None) -> None:
+        """Make an empty registry; what is registered in `parent` is called too."""
+        self._parent = parent
+        self._lock = threading.Lock()
+        self._registrations: list[Registration] = []
+        self._version = 0
+        self._calls: dict[str, tuple[tuple[Registration, CallbackFunction], ...]] = {}
+        self._calls_version = -1
+        self._switched_off: set[Registration] = set()
+        self._workers: dict[Handle, BackgroundWorker] = {}
+        self._background_failures: list[CallbackError] = []
+
+    def add(
+        self,
+        event: str | Callback,
+        callback: CallbackFunction | None = None,
+        *,
+        order: int | None = None,
+        on_error: OnError = "raise",
+        background: bool = False,
+    ) -> Handle:
+        """Register a callback.
+
+        Args:
+            event: The event's name, or a `Callback` object, which is registered for every event it handles.
+            callback: Any callable that takes the engine as its one positional argument; left out for a `Callback` object.
+            order: Callbacks run from low to high; 0 unless the `Callback` object says otherwise.
+            on_error: `raise` ends the run with a `CallbackError`, `log` goes on, `disable` goes on without the callback.
+            background: Call it on a worker thread, with a frozen snapshot in place of the engine. Its queue is bounded: calls
+                that find it full are dropped and counted.
+
+        Raises:
+            UnknownEventError: no such event.
+            CallbackSignatureError: the callable cannot be called with one positional argument.
+            OptionError: `on_error` has another value.
+        """
+        if on_error not in ("raise", "log", "disable"):
+            raise OptionError(f"on_error={on_error!r} is unknown; pass 'raise', 'log' or 'disable'")
+        if isinstance(event, Callback):
+            if callback is not None:
+                raise CallbackSignatureError(f"{type(event).__name__} names its own events; pass it alone")
+            name = type(event).__name__
+            functions = [(each, getattr(event, each)) for each in overridden_events(event)]
+            order = event.order if order is None else order
+        else:
+            checked = check_event(event)
+            if isinstance(callback, Callback):
+                raise CallbackSignatureError(
+                    f"{type(callback).__name__} names its own events; pass it alone, without '{checked}'"
+                )
+            name = _name_of(callback)
+            functions = [(checked, _check_callable(checked, callback, name))]
+        handle = Handle(self, name)
+        with self._lock:
+            self._registrations += [
+                Registration(each, function, name, order or 0, on_error, background, next(_sequence), handle)
+                for each, function in functions
+            ]
+            self._version += 1
+        return handle
+
+    def on(self, event: str, **options: Any) -> Callable[[FunctionT], FunctionT]:
+        """Decorator form of `add`; the function stays what it was."""
+
+        def register(function: FunctionT) -> FunctionT:
+            self.add(event, function, **options)
+            return function
+
+        return register
+
+    def remove(self, handle: Handle) -> None:
+        """Unregister what `handle` stands for."""
+        with self._lock:
+            self._registrations = [each for each in self._registrations if each.owner is not handle]
+            self._version += 1
+
+    def has(self, event: str) -> bool:
+        """Whether anything would be called."""
+        return bool(self._prepared(event))
+
+    def __iter__(self) -> Iterator[Registration]:
+        """Every registration, the parent's included, in calling order."""
+        inherited = list(self._parent) if self._parent is not None else []
+        return iter(sorted([*inherited, *self._registrations], key=lambda each: (each.order, each.number)))
+
+    def fire(self, event: str, engine: Engine) -> None:
+        """Call every callback of an event, in order.
+
+        Raises:
+            CallbackError: a callback raised whose `on_error` is `raise`; those after it are not called.
+        """
+        if self._background_failures:
+            raise self._background_failures.pop(0)
+        for registration, call in self._prepared(event):
+            try:
+                call(engine)
+            except Exception as error:
+                failure = _failure(registration, error, engine.where())
+                if registration.on_error == "raise":
+                    raise failure from error
+                self._tolerate(registration, failure)
+
+    def fire_all(self, event: str, engine: Engine) -> list[CallbackError]:
+        """Call every callback of an end event, whatever the others do, and return the errors of those that raise."""
+        failures = []
+        for registration, call in self._prepared(event):
+            try:
+                call(engine)
+            except Exception as error:
+                log.debug("callback failed in %s", event, exc_info=True)
+                failure = _failure(registration, error, engine.where())
+                failure.__cause__ = error
+                if registration.on_error == "raise":
+                    failures.append(failure)
+                else:
+                    self._tolerate(registration, failure)
+        return failures
+
+    def close(self) -> list[CallbackError]:
+        """Drain and end the background workers; return the errors they had and nobody was told of."""
+        for worker in self._workers.values():
+            worker.close()
+        failures, self._background_failures = self._background_failures, []
+        return failures
+
+    @property
+    def background_dropped(self) -> int:
+        """Background calls that were dropped so far."""
+        return sum(worker.dropped for worker in self._workers.values())
+
+    def _current_version(self) -> int:
+        return self._version + (self._parent._current_version() if self._parent is not None else 0)
+
+    def _prepared(self, event: str) -> tuple[tuple[Registration, CallbackFunction], ...]:
+        """What to call for an event; worked out again only after something was registered, removed or switched off."""
+        version = self._current_version()
+        if version != self._calls_version:
+            with self._lock:
+                self._calls = {}
+                self._calls_version = version
+        calls = self._calls.get(event)
+        if calls is None:
+            chosen = [each for each in self if each.event == event and each not in self._switched_off]
+            calls = tuple((each, self._in_background(each) if each.background else each.function) for each in chosen)
+            self._calls[event] = calls
+        return calls
+
+    def _tolerate(self, registration: Registration, failure: CallbackError) -> None:
+        if registration.on_error == "disable":
+            log.error("%s; it is switched off for this run", failure)
+            with self._lock:
+                self._switched_off.add(registration)
+                self._version += 1
+        else:
+            log.error("%s", failure)
+
+    def _in_background(self, registration: Registration) -> CallbackFunction:
+        """A function that queues the callback with a snapshot of the engine."""
+        worker = self._workers.setdefault(registration.owner, BackgroundWorker(registration.name))
+
+        def enqueue(engine: Engine) -> None:
+            if registration.event not in ONCE_A_RUN and not worker.has_room():
+                worker.drop()
+                return
+            snapshot, where = engine.snapshot(), engine.where()
+
+            def call() -> None:
+                if registration in self._switched_off:
+                    return
+                try:
+                    registration.function(snapshot)
+                except Exception as error:
+                    log.debug("background callback failed in %s", registration.event, exc_info=True)
+                    failure = _failure(registration, error, where)
+                    failure.__cause__ = error
+                    if registration.on_error == "raise":
+                        self._background_failures.append(failure)
+                    else:
+                        self._tolerate(registration, failure)
+
+            worker.submit(call)
+
+        return enqueue
+
+
+def _name_of(callback: object) -> str:
+    return getattr(callback, "__qualname__", None) or type(callback).__name__
+
+
+def _check_callable(event: str, callback: CallbackFunction | None, name: str) -> CallbackFunction:
+    if not callable(callback):
+        raise CallbackSignatureError(f"the callback of {event} is {callback!r}; pass a callable that takes the engine")
+    try:
+        signature = inspect.signature(callback)
+    except (TypeError, ValueError):
+        return callback  # some builtins tell no signature; they are called as they are
+    try:
+        signature.bind(None)
+    except TypeError:
+        raise CallbackSignatureError(
+            f"callback '{name}{signature}' of {event} cannot be called with one positional argument, the engine"
+        ) from None
+    return callback
+
+
+def _failure(registration: Registration, error: Exception, where: str) -> CallbackError:
+    text = " ".join(str(error).split())
+    # OpenCV says "readonly" of the array it was asked to draw on, but not what to draw on instead.
+    hint = f" ({READ_ONLY})" if "readonly" in text else ""
+    place = f" at {where}" if where else ""
+    return CallbackError(
+        f"callback '{registration.name}' failed in {registration.event}{place}: {type(error).__name__}: {text}{hint}",
+        event=registration.event,
+        callback=registration.name,
+    )

@@ -1,0 +1,215 @@
+"""What a model file says in its metadata about its input, output layout and class names.
+
+Framehook's own keys start with `framehook.`; `describe` writes them and `input_format_of` reads them:
+
+    framehook.layout    name of the decoder
+    framehook.fit       center, top_left or stretch
+    framehook.color     rgb or bgr
+    framehook.scale     factor applied to the 0..255 pixels
+    framehook.mean      JSON list of three, subtracted after scaling, in the network's channel order; [0, 0, 0] for none
+    framehook.std       JSON list of three, divided by; [1, 1, 1] for none
+    framehook.pad       grey level of the padding, 0..255
+    framehook.size      JSON list of width and height, used where the graph leaves them open
+
+The keys `task`, `names`, `imgsz`, `end2end` and `head` are read as the exporter of Ultralytics writes them, Python literals
+included.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import json
+import logging
+import math
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from framehook.inference.decoders.base import Decoder
+from framehook.inference.errors import ModelFormatError
+from framehook.inference.geometry import Fit
+from framehook.inference.network import NetworkInfo, TensorInfo
+from framehook.inference.preprocess import InputFormat
+
+LAYOUT_KEY: Final = "framehook.layout"
+
+_log = logging.getLogger("framehook")
+
+
+def describe(decoder: Decoder, form: InputFormat) -> dict[str, str]:
+    """The metadata that lets any Framehook install run a network without flags.
+
+    Args:
+        decoder: The decoder of its outputs.
+        form: What it expects at its input. Its `channels_last` is not written: the input's shape tells.
+    """
+    return {
+        LAYOUT_KEY: decoder.name,
+        "framehook.fit": form.fit.value,
+        "framehook.color": "rgb" if form.rgb else "bgr",
+        "framehook.scale": repr(form.scale),
+        "framehook.mean": json.dumps(form.mean or (0, 0, 0)),
+        "framehook.std": json.dumps(form.std or (1, 1, 1)),
+        "framehook.pad": str(form.pad),
+        "framehook.size": json.dumps(form.size),
+    }
+
+
+def input_format_of(network: NetworkInfo, decoder: Decoder) -> InputFormat:
+    """What the network expects at its input: the decoder's habit, corrected by what the graph and its metadata say.
+
+    An input of uint8 takes pixels as they are, unless metadata says otherwise. The order of the axes and a fixed height and
+    width come from the graph alone.
+
+    Raises:
+        ModelFormatError: a `framehook.` entry that cannot be read, or no input that could be a picture.
+    """
+    tensor = image_input(network)
+    form = decoder.input_format
+    if tensor.dtype == np.uint8:
+        form = dataclasses.replace(form, scale=1, mean=None, std=None)
+    form = dataclasses.replace(form, **_own_entries(network))
+    channels_last = _channels_last(tensor, form.channels_last)
+    width, height = _fixed_size(tensor, channels_last)
+    size = _open_size(network, form.size)
+    return dataclasses.replace(form, channels_last=channels_last, size=(width or size[0], height or size[1]))
+
+
+def fixed_input_size(network: NetworkInfo) -> tuple[int | None, int | None]:
+    """(width, height) of the picture in the network's input, None where the graph leaves one open or has no such input."""
+    try:
+        tensor = image_input(network)
+    except ModelFormatError:
+        return None, None
+    return _fixed_size(tensor, _channels_last(tensor, False))
+
+
+def image_input(network: NetworkInfo) -> TensorInfo:
+    """The first input of four axes.
+
+    Raises:
+        ModelFormatError: there is none.
+    """
+    for tensor in network.inputs:
+        if len(tensor.shape) == 4:
+            return tensor
+    shapes = ", ".join(f"{tensor.name} {tensor.shape}" for tensor in network.inputs) or "none"
+    raise ModelFormatError(
+        f"{network.source} takes no picture: inputs are {shapes}; expected one of four axes, N x 3 x H x W or N x H x W x 3"
+    )
+
+
+def literal(network: NetworkInfo, key: str) -> Any:
+    """The value of a metadata entry written as JSON or as a Python literal; None where it is absent or neither."""
+    text = network.metadata.get(key, "")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+
+
+def declared_names(network: NetworkInfo) -> dict[int, str] | None:
+    """Class names from the entry `names`: a dict or list, as JSON or Python literal; None where absent.
+
+    An entry that cannot be read is ignored with a logged warning.
+    """
+    if "names" not in network.metadata:
+        return None
+    names = literal(network, "names")
+    try:
+        pairs = names.items() if isinstance(names, dict) else enumerate(names) if isinstance(names, list | tuple) else ()
+        table = {int(number): str(name) for number, name in pairs}
+    except (TypeError, ValueError):
+        table = {}
+    if not table or min(table) < 0:
+        _log.warning(
+            "%s: class names in the metadata cannot be read and are ignored: %.80r", network.source, network.metadata["names"]
+        )
+        return None
+    return table
+
+
+def _channels_last(tensor: TensorInfo, otherwise: bool) -> bool:
+    last, first = tensor.shape[3] == 3, tensor.shape[1] == 3
+    return last if last != first else otherwise
+
+
+def _fixed_size(tensor: TensorInfo, channels_last: bool) -> tuple[int | None, int | None]:
+    height, width = tensor.shape[1:3] if channels_last else tensor.shape[2:4]
+    return width, height
+
+
+def _open_size(network: NetworkInfo, size: tuple[int, int]) -> tuple[int, int]:
+    """`imgsz` (height, width or one side) where the file has it and does not give our own entry, else `size`."""
+    sides = literal(network, "imgsz")
+    if isinstance(sides, int):
+        sides = [sides, sides]
+    known = isinstance(sides, list | tuple) and len(sides) == 2 and all(isinstance(side, int) and side > 0 for side in sides)
+    return (sides[1], sides[0]) if known and "framehook.size" not in network.metadata else size
+
+
+def _own_entries(network: NetworkInfo) -> dict[str, Any]:
+    """Fields of `InputFormat` given by `framehook.` entries."""
+    fields: dict[str, Any] = {}
+    for key, (field, read, expected) in _ENTRIES.items():
+        if key in network.metadata:
+            text = network.metadata[key]
+            try:
+                fields[field] = read(text)
+            except (ValueError, TypeError, KeyError, RecursionError) as error:
+                raise ModelFormatError(
+                    f"{network.source}: metadata {key}={text!r} cannot be read; expected {expected}"
+                ) from error
+    return fields
+
+
+def _read_scale(text: str) -> float:
+    scale = float(text)
+    if not math.isfinite(scale) or scale <= 0:
+        raise ValueError(text)
+    return scale
+
+
+def _read_three(text: str, default: float) -> tuple[float, ...] | None:
+    values = tuple(float(value) for value in json.loads(text))
+    if len(values) != 3 or not all(map(math.isfinite, values)):
+        raise ValueError(text)
+    return None if values == (default,) * 3 else values
+
+
+def _read_std(text: str) -> tuple[float, ...] | None:
+    values = _read_three(text, 1)
+    if values is not None and min(values) <= 0:
+        raise ValueError(text)
+    return values
+
+
+def _read_pad(text: str) -> int:
+    pad = int(text)
+    if not 0 <= pad <= 255:
+        raise ValueError(text)
+    return pad
+
+
+def _read_size(text: str) -> tuple[int, int]:
+    width, height = json.loads(text)
+    if not all(isinstance(side, int) and side > 0 for side in (width, height)):
+        raise ValueError(text)
+    return width, height
+
+
+_ENTRIES: Final[dict[str, tuple[str, Callable[[str], Any], str]]] = {
+    "framehook.fit": ("fit", Fit, "center, top_left or stretch"),
+    "framehook.color": ("rgb", {"rgb": True, "bgr": False}.__getitem__, "rgb or bgr"),
+    "framehook.scale": ("scale", _read_scale, "a positive number"),
+    "framehook.mean": ("mean", lambda text: _read_three(text, 0), "a JSON list of three numbers"),
+    "framehook.std": ("std", _read_std, "a JSON list of three positive numbers"),
+    "framehook.pad": ("pad", _read_pad, "a whole number from 0 to 255"),
+    "framehook.size": ("size", _read_size, "a JSON list of width and height in pixels"),
+}

@@ -1,0 +1,210 @@
+"""From pictures to boxes: a backend, its decoder, and the buffers between them."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from framehook.inference.backends.base import Backend, Mode, Tensor
+from framehook.inference.boxes import Boxes
+from framehook.inference.decoders.base import Candidates, Decoder
+from framehook.inference.decoders.nms import select, suppress
+from framehook.inference.errors import InferenceError, OptionError, did_you_mean
+from framehook.inference.geometry import Letterbox
+from framehook.inference.options import PredictOptions
+from framehook.inference.preprocess import InputFormat, Preprocessor
+
+STRIDE = 32
+"""Input sides that a user chooses are rounded up to a multiple of this, which every network of the field can take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What the network said of a batch, before options such as `conf` are applied.
+
+    Attributes:
+        outputs: Raw outputs of each network call.
+        placements: Where each image lay in its input.
+        input_size: (width, height) of the input.
+        preprocess_ms: Time of the whole batch.
+        inference_ms: Time of the whole batch.
+    """
+
+    outputs: list[list[Tensor]]
+    placements: list[list[Letterbox]]
+    input_size: tuple[int, int]
+    preprocess_ms: float
+    inference_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The boxes of a batch, with what they were made of.
+
+    Attributes:
+        boxes: Boxes of each image in frame pixels.
+        speed: Milliseconds an image in preprocess, inference and postprocess.
+        computed: What they were decoded from, so that changed options can be applied without another network call.
+        options: The options they were made with.
+    """
+
+    boxes: list[Boxes]
+    speed: dict[str, float]
+    computed: Computed
+    options: PredictOptions
+
+
+class Detector:
+    """Finds boxes in BGR images; holds no state of a run, so any number of threads may share one.
+
+    Attributes:
+        backend: What runs the network.
+        decoder: What reads its outputs.
+        names: Class number to class name.
+        form: How the network expects its input.
+    """
+
+    def __init__(self, backend: Backend, decoder: Decoder, *, names: Mapping[int, str], form: InputFormat) -> None:
+        """Put a detector together; `framehook.inference.load.load_detector` does it from a file."""
+        self.backend = backend
+        self.decoder = decoder
+        self.names = names
+        self.form = form
+        shape = backend.network.inputs[0].shape
+        self._fixed_batch = shape[0]
+        height, width = (shape[1], shape[2]) if form.channels_last else (shape[2], shape[3])
+        self._graph_size = None if width is None or height is None else (width, height)
+        # A preprocessor is used by one thread at a time and returned; deque's append and pop are atomic.
+        self._idle: dict[tuple[tuple[int, int], int], deque[Preprocessor]] = {}
+
+    def for_mode(self, mode: Mode) -> Detector:
+        """This detector on the backend's session for `mode`."""
+        backend = self.backend.for_mode(mode)
+        if backend is self.backend:
+            return self
+        twin = Detector(backend, self.decoder, names=self.names, form=self.form)
+        twin._idle = self._idle
+        return twin
+
+    def input_size(self, options: PredictOptions) -> tuple[int, int]:
+        """(width, height) of the network input under these options.
+
+        Raises:
+            OptionError: `imgsz` asks for another size than the graph is fixed to.
+        """
+        if options.imgsz is None:
+            return self._graph_size or self.form.size
+        sides = options.imgsz if isinstance(options.imgsz, int) else tuple(options.imgsz)
+        height, width = (sides, sides) if isinstance(sides, int) else (sides[0], sides[-1])
+        if self._graph_size is None:
+            return -(-width // STRIDE) * STRIDE, -(-height // STRIDE) * STRIDE
+        if (width, height) != self._graph_size:
+            fixed = f"{self._graph_size[1]}x{self._graph_size[0]}"
+            raise OptionError(f"imgsz={options.imgsz!r} does not fit: the model takes {fixed} only; leave imgsz out")
+        return self._graph_size
+
+    def class_filter(self, options: PredictOptions) -> frozenset[int] | None:
+        """The class numbers that `options.classes` names, or None for all.
+
+        Raises:
+            OptionError: the model has no such class.
+        """
+        wanted = options.classes
+        if wanted is None:
+            return None
+        by_name = {name: number for number, name in self.names.items()}
+        numbers = set()
+        for each in [wanted] if isinstance(wanted, int | str) else wanted:
+            if isinstance(each, str) and each in by_name:
+                numbers.add(by_name[each])
+            elif isinstance(each, int | np.integer) and int(each) in self.names:
+                numbers.add(int(each))
+            else:
+                hint = did_you_mean(str(each), by_name) or f" It has {len(by_name)}: {', '.join(list(by_name)[:10])} ..."
+                raise OptionError(f"classes: the model has no class {each!r}.{hint}")
+        return frozenset(numbers)
+
+    def check(self, options: PredictOptions) -> None:
+        """Raise OptionError where options do not fit this model."""
+        self.input_size(options)
+        self.class_filter(options)
+
+    def find(self, images: Sequence[npt.NDArray[np.uint8]], options: PredictOptions) -> Found:
+        """Find the boxes of H x W x 3 uint8 BGR images."""
+        return self.decode(self.compute(images, options), options)
+
+    def compute(self, images: Sequence[npt.NDArray[np.uint8]], options: PredictOptions) -> Computed:
+        """Run the network on images, in pieces where its batch size is fixed.
+
+        Raises:
+            InferenceError: the network failed.
+        """
+        size = self.input_size(options)
+        piece = self._fixed_batch or len(images)
+        outputs, placements = [], []
+        preprocess = inference = 0.0
+        for start in range(0, len(images), piece):
+            preprocessor = self._borrow(size, piece)
+            began = time.perf_counter()
+            placements.append(preprocessor.fill(images[start : start + piece]))
+            filled = time.perf_counter()
+            outputs.append(self.backend.infer(preprocessor.tensor))
+            inference += time.perf_counter() - filled
+            preprocess += filled - began
+            self._idle[size, piece].append(preprocessor)
+        return Computed(outputs, placements, size, preprocess * 1e3, inference * 1e3)
+
+    def decode(self, computed: Computed, options: PredictOptions) -> Found:
+        """Turn raw outputs into boxes under the given options.
+
+        Raises:
+            InferenceError: the decoder does not fit what the network gave.
+        """
+        began = time.perf_counter()
+        classes = self.class_filter(options)
+        boxes = []
+        for outputs, placements in zip(computed.outputs, computed.placements, strict=True):
+            try:
+                batch = self.decoder.decode(outputs, input_size=computed.input_size, conf=options.conf)
+            except (ValueError, IndexError, TypeError) as error:
+                shapes = ", ".join("x".join(map(str, np.shape(output))) for output in outputs)
+                raise InferenceError(
+                    f"decoder '{self.decoder.name}' cannot read outputs of shape {shapes}: {error}; name another with decoder="
+                ) from error
+            for candidates, placement in zip(batch, placements, strict=False):  # a padded batch has rows without an image
+                kept = self._keep(candidates, options, classes)
+                width, height = placement.frame_size
+                boxes.append(Boxes(placement.to_frame(kept.xyxy), kept.conf, kept.cls, orig_shape=(height, width)))
+        count = max(len(boxes), 1)
+        speed = {
+            "preprocess": computed.preprocess_ms / count,
+            "inference": computed.inference_ms / count,
+            "postprocess": (time.perf_counter() - began) * 1e3 / count,
+        }
+        return Found(boxes, speed, computed, options)
+
+    def _keep(self, candidates: Candidates, options: PredictOptions, classes: frozenset[int] | None) -> Candidates:
+        if not self.decoder.needs_nms:
+            return select(candidates, conf=options.conf, classes=classes, max_det=options.max_det)
+        return suppress(
+            candidates,
+            conf=options.conf,
+            iou=options.iou,
+            classes=classes,
+            max_det=options.max_det,
+            agnostic=options.agnostic_nms,
+        )
+
+    def _borrow(self, size: tuple[int, int], batch: int) -> Preprocessor:
+        idle = self._idle.setdefault((size, batch), deque())
+        try:
+            return idle.pop()
+        except IndexError:
+            dtype: Any = self.backend.network.inputs[0].dtype
+            return Preprocessor(self.form, input_size=size, batch=batch, dtype=dtype)

@@ -1,0 +1,160 @@
+"""Every error Framehook raises on purpose, in one tree.
+
+All of them derive from `FramehookError` and, where one fits, from the builtin a Python programmer would expect, so that
+`except FileNotFoundError` works as well as `except SourceError`. A message is one line: the offending value, what was expected,
+and what to do about it. `wrong_use` tells errors of the caller (a typing mistake, a missing file; the command line exits 2)
+from failures of the run (a camera that went away; it exits 1).
+
+    FramehookError
+    ├── UsageError                  the call itself is wrong
+    │   ├── OptionError             ValueError   a value an option cannot take
+    │   ├── UnknownOptionError      TypeError    an option that does not exist
+    │   ├── UnknownEventError       ValueError
+    │   ├── CallbackSignatureError  TypeError
+    │   ├── CallbackFileError       ImportError  a user's file of callbacks that cannot be loaded
+    │   └── EndlessSourceError      ValueError   a list was asked of a stream that never ends
+    ├── SourceError                 OSError
+    │   ├── SourceNotFoundError     FileNotFoundError
+    │   ├── SourceFormatError       ValueError   found, but not what its name says
+    │   ├── SourceUnavailableError  ConnectionError  a camera or server that does not answer
+    │   └── SeekError               io.UnsupportedOperation
+    ├── FrameError                  ValueError   an array that is no picture
+    │   └── ReadOnlyFrameError
+    ├── ModelError
+    │   ├── ModelNotFoundError      FileNotFoundError
+    │   ├── ModelFormatError        ValueError   a file that is no model
+    │   ├── UnknownLayoutError      ValueError   outputs that no decoder recognises
+    │   └── InferenceError          RuntimeError
+    ├── CallbackError               RuntimeError a callback raised
+    ├── RecordingError              OSError
+    └── MissingDependencyError      ImportError
+"""
+
+from __future__ import annotations
+
+import difflib
+import io
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class FramehookError(Exception):
+    """Root of the tree; catches everything Framehook raises on purpose."""
+
+    wrong_use: ClassVar[bool] = False
+
+
+class UsageError(FramehookError):
+    """The call is wrong; running it again unchanged cannot succeed."""
+
+    wrong_use = True
+
+
+class OptionError(UsageError, ValueError):
+    """An option was given a value it cannot take."""
+
+
+class UnknownOptionError(UsageError, TypeError):
+    """An option that does not exist."""
+
+
+class UnknownEventError(UsageError, ValueError):
+    """An event that no engine fires."""
+
+
+class CallbackSignatureError(UsageError, TypeError):
+    """A callback that cannot be called with one positional argument, the engine."""
+
+
+class CallbackFileError(UsageError, ImportError):
+    """A user's file of callbacks that cannot be loaded."""
+
+
+class EndlessSourceError(UsageError, ValueError):
+    """A list of all results was asked of a source that never ends."""
+
+
+class SourceError(FramehookError, OSError):
+    """A source cannot be opened or read."""
+
+
+class SourceNotFoundError(SourceError, FileNotFoundError):
+    """No such file, directory or match."""
+
+    wrong_use = True
+
+
+class SourceFormatError(SourceError, ValueError):
+    """The source exists but is not a readable video or image."""
+
+
+class SourceUnavailableError(SourceError, ConnectionError):
+    """A camera or server that does not answer."""
+
+
+class SeekError(SourceError, io.UnsupportedOperation):
+    """The source cannot be moved to another position."""
+
+    wrong_use = True
+
+
+class FrameError(FramehookError, ValueError):
+    """An array that is not a picture."""
+
+
+class ReadOnlyFrameError(FrameError):
+    """A captured frame was written to; draw on `result.canvas` instead."""
+
+
+class ModelError(FramehookError):
+    """A model cannot be loaded or run."""
+
+
+class ModelNotFoundError(ModelError, FileNotFoundError):
+    """No such model file or name."""
+
+    wrong_use = True
+
+
+class ModelFormatError(ModelError, ValueError):
+    """The file is damaged or is not a model."""
+
+
+class UnknownLayoutError(ModelError, ValueError):
+    """No decoder recognises the outputs of the network."""
+
+    wrong_use = True
+
+
+class InferenceError(ModelError, RuntimeError):
+    """The network failed on an input."""
+
+
+class CallbackError(FramehookError, RuntimeError):
+    """A callback raised; the original exception is chained as `__cause__`.
+
+    Attributes:
+        event: Name of the event that was being fired.
+        callback: Name of the callback that raised.
+    """
+
+    def __init__(self, message: str, *, event: str, callback: str) -> None:
+        super().__init__(message)
+        self.event = event
+        self.callback = callback
+
+
+class RecordingError(FramehookError, OSError):
+    """A recording cannot be opened, written or finished."""
+
+
+class MissingDependencyError(FramehookError, ImportError):
+    """An optional package or a system library is not installed."""
+
+    wrong_use = True
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ` Did you mean 'x'?` for the nearest known word, or an empty string when none is near."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f" Did you mean '{near[0]}'?" if near else ""

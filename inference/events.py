@@ -1,0 +1,113 @@
+"""The events of every engine, by the names the field knows them.
+
+They all live here, torch-free, so that a callback for any engine can be registered on any install. `EVENTS` maps each name
+to the engine that fires it. An engine may fire events beyond the twenty-five of the design; they are listed here too.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from framehook.inference.errors import UnknownEventError, did_you_mean
+
+
+class PredictEvent(StrEnum):
+    """Events of a `Predictor`; each callback receives the predictor.
+
+    Fired once a run: START and END. Fired once a batch (one frame unless `batch` says otherwise), in this order: BATCH_START,
+    POSTPROCESS_END, BATCH_END.
+    """
+
+    START = "on_predict_start"
+    """The source and the model are open, no frame was read. `predictor.source`, `model`, `args`, `device` are set."""
+    BATCH_START = "on_predict_batch_start"
+    """Frames were captured, nothing was computed. `predictor.batch` is set; its `images` may be replaced by same-sized ones."""
+    POSTPROCESS_END = "on_predict_postprocess_end"
+    """Boxes are in frame pixels. `predictor.results`, `frame_results`, `frame` and `speed` are set; tracking happens here."""
+    BATCH_END = "on_predict_batch_end"
+    """Last stop before the results are yielded; `predictor.results` may be replaced by any iterable."""
+    END = "on_predict_end"
+    """The run is over, whatever ended it. `predictor.stats` is final and `predictor.error` tells why (None on success)."""
+
+
+class ExportEvent(StrEnum):
+    """Events of an `Exporter`; each callback receives the exporter."""
+
+    START = "on_export_start"
+    """The model is loaded, nothing was written."""
+    END = "on_export_end"
+    """The export is over; `exporter.path` and `report` on success, `exporter.error` otherwise."""
+
+
+class TrainEvent(StrEnum):
+    """Events of a `Trainer`; each callback receives the trainer."""
+
+    PRETRAIN_ROUTINE_START = "on_pretrain_routine_start"
+    PRETRAIN_ROUTINE_END = "on_pretrain_routine_end"
+    START = "on_train_start"
+    EPOCH_START = "on_train_epoch_start"
+    BATCH_START = "on_train_batch_start"
+    OPTIMIZER_STEP = "optimizer_step"
+    BEFORE_ZERO_GRAD = "on_before_zero_grad"
+    BATCH_END = "on_train_batch_end"
+    EPOCH_END = "on_train_epoch_end"
+    FIT_EPOCH_END = "on_fit_epoch_end"
+    MODEL_SAVE = "on_model_save"
+    END = "on_train_end"
+    PARAMS_UPDATE = "on_params_update"
+    TEARDOWN = "teardown"
+
+
+class ValEvent(StrEnum):
+    """Events of a `Validator`; each callback receives the validator."""
+
+    START = "on_val_start"
+    BATCH_START = "on_val_batch_start"
+    BATCH_END = "on_val_batch_end"
+    END = "on_val_end"
+
+
+EVENTS: Final = MappingProxyType(
+    {
+        str(event): engine
+        for engine, group in {
+            "predict": PredictEvent,
+            "export": ExportEvent,
+            "train": TrainEvent,
+            "val": ValEvent,
+        }.items()
+        for event in group
+    }
+)
+"""Event name to the engine that fires it: predict, export, train or val."""
+
+ONCE_A_RUN: Final = frozenset(
+    {
+        PredictEvent.START,
+        PredictEvent.END,
+        ExportEvent.START,
+        ExportEvent.END,
+        TrainEvent.PRETRAIN_ROUTINE_START,
+        TrainEvent.PRETRAIN_ROUTINE_END,
+        TrainEvent.START,
+        TrainEvent.END,
+        TrainEvent.TEARDOWN,
+        ValEvent.START,
+        ValEvent.END,
+    }
+)
+"""Events that a callback may count on: in the background they are queued even when frames have to be dropped."""
+
+
+def check_event(name: str) -> str:
+    """Return `name` as a plain string.
+
+    Raises:
+        UnknownEventError: no engine fires it; the message names the nearest event.
+    """
+    if name not in EVENTS:
+        known = did_you_mean(name, EVENTS) or f" The events of a predictor are {', '.join(PredictEvent)}."
+        raise UnknownEventError(f"unknown event '{name}'.{known}")
+    return str(name)

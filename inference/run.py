@@ -1,0 +1,147 @@
+"""The handle of a run: an iterator that can be steered, and that ends properly however it is left."""
+
+from __future__ import annotations
+
+import atexit
+import inspect
+import logging
+import threading
+import warnings
+import weakref
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from framehook.inference.errors import FramehookError
+from framehook.inference.options import PredictArgs
+from framehook.inference.predictor import Predictor
+from framehook.inference.stats import Stats
+
+log = logging.getLogger("framehook")
+
+_open_runs: weakref.WeakSet[Run] = weakref.WeakSet()
+
+
+class Run:
+    """What `predict(stream=True)` returns: iterate it for results, use it as a context manager, steer it from any thread.
+
+    A run that is simply dropped ends as well, with a `ResourceWarning`: `on_predict_end` fires, files are finished and threads
+    joined. What is still open when the interpreter exits is closed then.
+
+    Attributes:
+        predictor: The engine that callbacks receive.
+        endless: Whether the source never ends by itself.
+    """
+
+    def __init__(self, predictor: Predictor, *, endless: bool = False) -> None:
+        """Take over a predictor that was not started; `endless` tells that its source never ends by itself."""
+        self.predictor = predictor
+        self.endless = endless
+        self._stream = predictor.stream()
+        # Held while the run advances, so that closing it from another thread waits for the frame under way.
+        self._advancing = threading.RLock()
+        self._over = False
+        self._started = False
+        _open_runs.add(self)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        with self._advancing:
+            self._started = True
+            try:
+                return next(self._stream)
+            except BaseException:
+                self._end()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if self.__dict__.get("_over", True):
+            return
+        if self._started:
+            warnings.warn(
+                f"{self!r} was dropped before its end; close it, or use `with`", ResourceWarning, source=self, stacklevel=2
+            )
+        try:
+            self.close()
+        except (FramehookError, ExceptionGroup) as error:
+            log.error("an abandoned run ended with an error: %s", error)
+
+    def __repr__(self) -> str:
+        return f"Run({self.predictor.source.name})"
+
+    def close(self) -> None:
+        """End the run and release everything; waits for the frame under way. From inside a callback it is the same as `stop`.
+
+        Raises:
+            CallbackError: a callback of the end failed.
+        """
+        self.predictor.stop()
+        with self._advancing:
+            if inspect.getgeneratorstate(self._stream) == inspect.GEN_RUNNING:
+                return  # called by a callback of this run, which ends when that returns
+            if self._over:
+                return
+            self._end()
+            if not self._started:
+                # A generator that never ran has no `finally` to run; the source was opened all the same.
+                self.predictor.release()
+            self._stream.close()
+
+    def stop(self) -> None:
+        """Ask the run to end after the frame under way; returns at once."""
+        self.predictor.stop()
+
+    def pause(self) -> None:
+        """Hold the run before its next batch; live sources go on and their frames are counted as paused."""
+        self.predictor.pause()
+
+    def resume(self) -> None:
+        """Go on after `pause` or `step`."""
+        self.predictor.resume()
+
+    def step(self, count: int = 1) -> None:
+        """Pause, and let `count` batches through."""
+        self.predictor.step(count)
+
+    def seek(self, seconds: float) -> None:
+        """Go to a media time in seconds.
+
+        Raises:
+            SeekError: the source has no positions.
+        """
+        self.predictor.seek(seconds)
+
+    def update(self, **options: Unpack[PredictArgs]) -> None:
+        """Change options from the next frame on; those of how frames are read (batch, vid_stride, pace) belong to the start.
+
+        Raises:
+            UnknownOptionError, OptionError: nothing is changed then.
+        """
+        self.predictor.update(options)
+
+    @property
+    def paused(self) -> bool:
+        """Whether the run is held."""
+        return self.predictor.paused
+
+    @property
+    def stats(self) -> Stats:
+        """The figures of the run so far."""
+        return self.predictor.stats
+
+    def _end(self) -> None:
+        self._over = True
+        _open_runs.discard(self)
+
+
+@atexit.register
+def _close_open_runs() -> None:
+    for run in list(_open_runs):
+        run.close()

@@ -1,0 +1,80 @@
+"""What a source is: an iterator of frames that knows what it is."""
+
+from __future__ import annotations
+
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+from framehook.inference.errors import SeekError
+from framehook.inference.frame import Frame, SourceInfo
+
+_ids = itertools.count(1)
+
+
+def unique_id(name: str) -> str:
+    """Return an id that no other source of this process has, recognisable by its name: `clip.mp4#3`."""
+    return f"{name}#{next(_ids)}"
+
+
+class Source(ABC):
+    """Frames from one place, in order.
+
+    A source is read by one thread at a time; only `interrupt` may be called from another one. It is open when made, and closing
+    it twice is fine. What happens to frames that nobody takes in time is not its concern (see `framehook.inference.feed`).
+
+    Attributes:
+        info: What is known of it; frames of a list of files carry the info of their own file.
+        seekable: Whether `seek` works.
+        endless: Whether it never ends by itself (cameras, streams, an endless test scene).
+    """
+
+    info: SourceInfo
+    seekable: bool = False
+    endless: bool = False
+
+    @abstractmethod
+    def read(self) -> Frame | None:
+        """Return the next frame, or None at the end.
+
+        Raises:
+            SourceError: the source failed.
+            FrameError: what was captured is no picture.
+        """
+
+    def skip(self) -> SourceInfo | None:
+        """Pass over the next frame as cheaply as the source can; return whose frame it was, or None at the end."""
+        frame = self.read()
+        return None if frame is None else frame.source
+
+    def seek(self, seconds: float) -> None:
+        """Go to the frame shown at `seconds` of media time; the frames that follow are of a new `segment`.
+
+        Raises:
+            SeekError: the source has no positions.
+        """
+        raise SeekError(f"{self.info.name} cannot seek; only video files and test scenes with a length can")
+
+    def interrupt(self) -> None:
+        """Make a `read` that blocks in another thread return soon; called once, before `close`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the camera, file or connection."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self
+
+    def __next__(self) -> Frame:
+        frame = self.read()
+        if frame is None:
+            raise StopIteration
+        return frame
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

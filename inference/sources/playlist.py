@@ -1,0 +1,102 @@
+"""Several files, one after another, as one source."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from framehook.inference.errors import OptionError, SourceFormatError
+from framehook.inference.frame import Frame, SourceInfo, SourceKind
+from framehook.inference.sources.base import Source, unique_id
+
+_log = logging.getLogger("framehook")
+
+Opener = Callable[[], Source]
+_Taken = TypeVar("_Taken")
+
+
+class PlaylistSource(Source):
+    """Plays sources in turn, each opened when its turn comes and closed before the next.
+
+    Frames carry the `SourceInfo` of their own file and count from 0 in each.
+    """
+
+    def __init__(
+        self, name: str, path: str, openers: Iterable[Opener], *, pictures: int | None = None, tolerant: bool = False
+    ) -> None:
+        """Make a playlist.
+
+        Args:
+            name: Short name of the whole for people.
+            path: Folder or pattern it was made of.
+            openers: Functions that open its files.
+            pictures: How many frames there are, if all files are stills.
+            tolerant: Whether a file that cannot be read is logged and passed over (folders and patterns, where nobody chose the
+                file) rather than an error. If none can be read it is an error all the same.
+        """
+        kind = SourceKind.VIDEO if pictures is None else SourceKind.IMAGE
+        self.info = SourceInfo(unique_id(name), name, path, kind, frame_count=pictures)
+        self._openers = iter(openers)
+        self._tolerant = tolerant
+        self._current: Source | None = None
+        self._stopped = False
+        self._delivered = False
+        self._unreadable: SourceFormatError | None = None
+
+    def read(self) -> Frame | None:
+        return self._advance(lambda source: source.read())
+
+    def skip(self) -> bool:
+        return self._advance(lambda source: source.skip() or None) is not None
+
+    def interrupt(self) -> None:
+        self._stopped = True
+        current = self._current
+        if current is not None:
+            current.interrupt()
+
+    def close(self) -> None:
+        self._stopped = True
+        self._drop_current()
+
+    def _advance(self, step: Callable[[Source], _Taken | None]) -> _Taken | None:
+        while not self._stopped:
+            try:
+                if self._current is None:
+                    opener = next(self._openers, None)
+                    if opener is None:
+                        break
+                    self._current = self._checked(opener())
+                taken = step(self._current)
+            except SourceFormatError as error:
+                self._drop_current()
+                if not self._tolerant:
+                    raise
+                self._unreadable = error
+                _log.warning("passed over: %s", error)
+                continue
+            if taken is not None:
+                self._delivered = True
+                return taken
+            self._drop_current()
+        if self._unreadable is not None and not self._delivered and not self._stopped:
+            error, self._unreadable = self._unreadable, None
+            raise SourceFormatError(f"nothing in {self.info.path} can be read; the last: {error}")
+        return None
+
+    def _checked(self, source: Source) -> Source:
+        if source.endless or source.info.live:
+            source.close()
+            raise OptionError(live_in_list(source.info.name))
+        return source
+
+    def _drop_current(self) -> None:
+        current, self._current = self._current, None
+        if current is not None:
+            current.close()
+
+
+def live_in_list(name: str) -> str:
+    """The message about a live source among files."""
+    return f"{name} is live and cannot be one of a list: several live sources in one run are not supported yet; start one run for each"

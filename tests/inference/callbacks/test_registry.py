@@ -1,0 +1,209 @@
+import functools
+
+import pytest
+
+from framehook.inference.callbacks import Callback, Callbacks
+from framehook.inference.errors import (
+    CallbackError,
+    CallbackSignatureError,
+    OptionError,
+    UnknownEventError,
+)
+from framehook.inference.events import EVENTS, PredictEvent
+
+
+class StandIn:
+    """An engine that is nowhere in particular."""
+
+    def snapshot(self):
+        return "snapshot"
+
+    def where(self):
+        return "frame 4 of clip.mp4"
+
+
+ENGINE = StandIn()
+
+
+def test_there_are_the_twenty_five_events_of_the_design():
+    assert len(EVENTS) == 25
+    assert {engine: list(EVENTS.values()).count(engine) for engine in set(EVENTS.values())} == {
+        "predict": 5,
+        "export": 2,
+        "train": 14,
+        "val": 4,
+    }
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_every_event_can_be_registered_by_name_and_by_method(event):
+    calls = []
+    callbacks = Callbacks()
+    callbacks.add(event, calls.append)
+    callbacks.add(type("Each", (Callback,), {event: lambda self, engine: calls.append("object")})())
+    callbacks.fire(event, ENGINE)
+    assert calls == [ENGINE, "object"]
+
+
+def test_a_misspelt_event_names_the_nearest():
+    with pytest.raises(UnknownEventError) as caught:
+        Callbacks().add("on_predict_batch_ended", print)
+    assert str(caught.value) == "unknown event 'on_predict_batch_ended'. Did you mean 'on_predict_batch_end'?"
+    with pytest.raises(UnknownEventError, match=r"unknown event 'xyzzy'\. The events of a predictor are on_predict_start, "):
+        Callbacks().add("xyzzy", print)
+
+
+def test_a_misspelt_method_fails_when_the_class_is_made():
+    with pytest.raises(UnknownEventError, match=r"Typo\.on_predict_begin is named after no event\. Did you mean 'on_predict_"):
+        type("Typo", (Callback,), {"on_predict_begin": lambda self, predictor: None})
+
+
+def test_a_callable_that_cannot_take_the_engine_is_refused():
+    def two(predictor, other): ...
+
+    with pytest.raises(CallbackSignatureError) as caught:
+        Callbacks().add("on_predict_end", two)
+    assert "two(predictor, other)' of on_predict_end cannot be called with one positional argument, the engine" in str(caught.value)
+    with pytest.raises(CallbackSignatureError):
+        Callbacks().add("on_predict_end", lambda *, predictor: None)
+    with pytest.raises(CallbackSignatureError, match="the callback of on_predict_end is 3; pass a callable"):
+        Callbacks().add("on_predict_end", 3)
+    with pytest.raises(CallbackSignatureError, match="is None"):
+        Callbacks().add("on_predict_end")
+
+
+def test_anything_that_takes_one_argument_is_taken():
+    calls = []
+
+    class Object:
+        def method(self, engine):
+            calls.append("method")
+
+        def __call__(self, engine, optional=1):
+            calls.append("call")
+
+    callbacks = Callbacks()
+    callbacks.add("on_predict_end", Object().method)
+    callbacks.add("on_predict_end", Object())
+    callbacks.add("on_predict_end", functools.partial(lambda extra, engine: calls.append(extra), "partial"))
+    callbacks.add("on_predict_end", lambda *anything: calls.append("star"))
+    callbacks.fire("on_predict_end", ENGINE)
+    assert calls == ["method", "call", "partial", "star"]
+
+
+def test_callbacks_run_by_order_and_then_as_added():
+    calls = []
+    parent = Callbacks()
+    child = Callbacks(parent)
+    parent.add("on_predict_end", lambda engine: calls.append("second"))
+    child.add("on_predict_end", lambda engine: calls.append("last"), order=100)
+    child.add("on_predict_end", lambda engine: calls.append("third"))
+    parent.add("on_predict_end", lambda engine: calls.append("first"), order=-100)
+    child.fire("on_predict_end", ENGINE)
+    assert calls == ["first", "second", "third", "last"]
+
+
+def test_an_object_registers_only_what_it_overrides_and_one_handle_removes_it():
+    class Two(Callback):
+        order = -5
+
+        def on_predict_start(self, predictor): ...
+        def on_predict_end(self, predictor): ...
+
+    callbacks = Callbacks()
+    handle = callbacks.add(Two())
+    assert [(each.event, each.order) for each in callbacks] == [("on_predict_start", -5), ("on_predict_end", -5)]
+    assert not callbacks.has(PredictEvent.BATCH_START)
+    handle.remove()
+    handle.remove()
+    assert list(callbacks) == []
+
+
+def test_registering_and_removing_take_effect_with_the_next_event():
+    calls = []
+    parent = Callbacks()
+    child = Callbacks(parent)
+    child.fire("on_predict_end", ENGINE)
+    handle = parent.add("on_predict_end", calls.append)
+    child.fire("on_predict_end", ENGINE)
+    handle.remove()
+    child.fire("on_predict_end", ENGINE)
+    assert calls == [ENGINE]
+
+
+def test_the_decorator_leaves_the_function_what_it_was():
+    callbacks = Callbacks()
+
+    @callbacks.on("on_predict_end", order=3)
+    def show(engine):
+        return 7
+
+    assert show(None) == 7
+    assert [each.order for each in callbacks] == [3]
+
+
+def failing(engine):
+    raise ValueError("no\nluck")
+
+
+def test_raise_names_event_callback_and_frame_and_chains_the_original():
+    callbacks = Callbacks()
+    callbacks.add("on_predict_batch_end", failing)
+    with pytest.raises(CallbackError) as caught:
+        callbacks.fire("on_predict_batch_end", ENGINE)
+    assert str(caught.value) == (
+        "callback 'failing' failed in on_predict_batch_end at frame 4 of clip.mp4: ValueError: no luck"
+    )
+    assert isinstance(caught.value.__cause__, ValueError)
+    assert (caught.value.event, caught.value.callback) == ("on_predict_batch_end", "failing")
+
+
+def test_log_goes_on_and_disable_goes_on_without_it(caplog):
+    calls = []
+    callbacks = Callbacks()
+    callbacks.add("on_predict_batch_end", failing, on_error="log")
+    callbacks.add("on_predict_batch_end", lambda engine: (calls.append(1), failing(engine)), on_error="disable")
+    callbacks.add("on_predict_batch_end", lambda engine: calls.append(2))
+    for _ in range(3):
+        callbacks.fire("on_predict_batch_end", ENGINE)
+    assert calls == [1, 2, 2, 2]
+    messages = [record.message for record in caplog.records]
+    assert sum("'failing' failed" in message for message in messages) == 3
+    assert sum("it is switched off for this run" in message for message in messages) == 1
+
+
+def test_what_is_switched_off_in_one_run_stays_on_in_another(caplog):
+    parent = Callbacks()
+    parent.add("on_predict_end", failing, on_error="disable")
+    first, second = Callbacks(parent), Callbacks(parent)
+    first.fire("on_predict_end", ENGINE)
+    first.fire("on_predict_end", ENGINE)
+    assert len(caplog.records) == 1
+    second.fire("on_predict_end", ENGINE)
+    assert len(caplog.records) == 2
+
+
+def test_every_end_callback_runs_and_the_errors_come_back():
+    calls = []
+    callbacks = Callbacks()
+    callbacks.add("on_predict_end", failing)
+    callbacks.add("on_predict_end", calls.append)
+    callbacks.add("on_predict_end", failing)
+    errors = callbacks.fire_all("on_predict_end", ENGINE)
+    assert calls == [ENGINE]
+    assert [type(error.__cause__) for error in errors] == [ValueError, ValueError]
+
+
+def test_an_unknown_error_policy_is_refused():
+    with pytest.raises(OptionError, match="on_error='ignore' is unknown; pass 'raise', 'log' or 'disable'"):
+        Callbacks().add("on_predict_end", print, on_error="ignore")
+
+
+def test_interrupts_pass_through_unchanged():
+    def interrupt(engine):
+        raise KeyboardInterrupt
+
+    callbacks = Callbacks()
+    callbacks.add("on_predict_end", interrupt, on_error="log")
+    with pytest.raises(KeyboardInterrupt):
+        callbacks.fire("on_predict_end", ENGINE)
