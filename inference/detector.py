@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,7 +120,7 @@ class Detector:
             return None
         by_name = {name: number for number, name in self.names.items()}
         numbers = set()
-        for each in [wanted] if isinstance(wanted, int | str) else wanted:
+        for each in wanted if isinstance(wanted, Iterable) and not isinstance(wanted, str) else [wanted]:
             if isinstance(each, str) and each in by_name:
                 numbers.add(by_name[each])
             elif isinstance(each, int | np.integer) and int(each) in self.names:

@@ -250,7 +250,8 @@ class ThreadedFeed(Feed):
             self.source.close()
             return
         # The reading thread closes the source itself, when its `read` returns; a camera cannot be closed under a read.
-        is_file = self.source.info.kind in (SourceKind.VIDEO, SourceKind.IMAGE)
+        info = self.source.info
+        is_file = not info.live and info.kind in (SourceKind.VIDEO, SourceKind.IMAGE)
         self._thread.join(FILE_SECONDS if is_file else ABANDON_SECONDS)
 
     def _start(self) -> None:

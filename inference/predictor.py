@@ -18,7 +18,7 @@ import numpy.typing as npt
 from framehook.inference.backends import usable_cores
 from framehook.inference.callbacks.registry import Callbacks
 from framehook.inference.detector import Detector, Found
-from framehook.inference.errors import CallbackError, FrameError
+from framehook.inference.errors import CallbackError, FrameError, FramehookError
 from framehook.inference.events import PredictEvent
 from framehook.inference.feed import DirectFeed, Feed, ThreadedFeed
 from framehook.inference.frame import Frame, SourceInfo, SourceKind
@@ -142,6 +142,7 @@ class Predictor:
         self._lock = threading.Lock()
         self._jobs: deque[_Job] = deque()
         self._current: _Job | None = None
+        self._failure: FramehookError | None = None
         self._executor: ThreadPoolExecutor | None = None
         self._workers = usable_cores()
         few = source.info.frame_count is not None and source.info.frame_count < max(self._workers, 2)
@@ -279,14 +280,22 @@ class Predictor:
     def _take(self) -> _Job | None:
         """A batch of up to `batch` frames: all of them from a file, what is ready from a live source; None at the end."""
         job = _Job([], self._feed.generation)
-        while len(job.frames) < self.args.batch and (not job.frames or not self.source.live or self._feed.ready()):
-            frame = self._feed.take()
+        while self._failure is None and len(job.frames) < self.args.batch:
+            if job.frames and self.source.live and not self._feed.ready():
+                break
+            try:
+                frame = self._feed.take()
+            except FramehookError as error:
+                self._failure = error  # what was captured before it comes first
+                break
             if frame is None:
                 break
             if self._feed.generation != job.generation:
                 self._drop(job, Cause.SEEK)
                 job = _Job([], self._feed.generation)
             job.frames.append(frame)
+        if self._failure is not None and not job.frames and not self._jobs:
+            raise self._failure
         return job if job.frames else None
 
     def _deliver(self, job: _Job) -> Iterator[Any]:

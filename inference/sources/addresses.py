@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-SCHEMES = frozenset("http https rtsp rtsps rtmp rtmps rtmpt rtp srt tcp udp".split())
+SCHEMES = frozenset(("http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "rtmpt", "rtp", "srt", "tcp", "udp"))
 # What ends in these is a file, whether or not the server tells how long it is.
-_FILE_SUFFIXES = frozenset(".avi .bmp .gif .jpeg .jpg .m4v .mkv .mov .mp4 .png .tif .tiff .webm .webp".split())
+_FILE_SUFFIXES = frozenset(
+    (".avi", ".bmp", ".gif", ".jpeg", ".jpg", ".m4v", ".mkv", ".mov", ".mp4", ".png", ".tif", ".tiff", ".webm", ".webp")
+)
 _SECRET = re.compile(
     r"([^=&;?/#]*(?:pass|pwd|token|key|secret|auth|sig|cred|session|sid|user|usr|login)[^=&;?/#]*=)[^&;/#]*", re.IGNORECASE
 )

@@ -1,5 +1,7 @@
 """Pictures that are in memory already: arrays, PIL images, lists of them, and whatever yields them."""
 
+# ruff: noqa: D102 - what overrides a method of Source is documented there
+
 from __future__ import annotations
 
 import sys
@@ -43,17 +45,17 @@ class ArraySource(Source):
         self._closed = False
 
     def read(self) -> Frame | None:
-        if not self.skip():
+        if self.skip() is None:
             return None
         index = self._index - 1
         image = picture_of(self._pictures[index], f"picture {index} of {self.info.name}")
         return Frame(image, index, self.info, None, time.monotonic())
 
-    def skip(self) -> bool:
+    def skip(self) -> SourceInfo | None:
         if self._closed or self._index >= len(self._pictures):
-            return False
+            return None
         self._index += 1
-        return True
+        return self.info
 
     def close(self) -> None:
         self._closed = True
@@ -75,24 +77,17 @@ class IterableSource(Source):
         self._closed = False
 
     def read(self) -> Frame | None:
-        if not self.skip():
+        picture = self._next()
+        if picture is None:
             return None
-        picture, self._picture = self._picture, None
         captured_at = time.monotonic()
         index = self._index - 1
         if isinstance(picture, np.ndarray):
             picture = picture.copy()
         return Frame(picture_of(picture, f"picture {index} of {self.info.name}"), index, self.info, None, captured_at)
 
-    def skip(self) -> bool:
-        if self._closed:
-            return False
-        try:
-            self._picture = next(self._pictures)
-        except StopIteration:
-            return False
-        self._index += 1
-        return True
+    def skip(self) -> SourceInfo | None:
+        return None if self._next() is None else self.info
 
     def close(self) -> None:
         if self._closed:
@@ -105,6 +100,18 @@ class IterableSource(Source):
             except ValueError:
                 # Another thread is inside the generator and abandoned there; it cannot be closed from here.
                 return
+
+    def _next(self) -> Any:
+        if self._closed:
+            return None
+        try:
+            picture = next(self._pictures)
+        except StopIteration:
+            return None
+        self._index += 1
+        if picture is None:
+            raise FrameError(f"picture {self._index - 1} of {self.info.name} is None; yield H x W x 3 uint8 arrays (BGR)")
+        return picture
 
 
 def is_pil_image(value: object) -> bool:

@@ -1,5 +1,7 @@
 """Cameras of this computer."""
 
+# ruff: noqa: D102 - what overrides a method of Source is documented there
+
 from __future__ import annotations
 
 import glob
@@ -27,12 +29,12 @@ _level_lock = threading.Lock()
 class Capture(Protocol):
     """What a camera source needs of `cv2.VideoCapture`."""
 
-    def isOpened(self) -> bool: ...  # noqa: D102, N802 - OpenCV's names
-    def get(self, propId: int, /) -> float: ...  # noqa: D102, N803
-    def set(self, propId: int, value: float, /) -> bool: ...  # noqa: D102, N803
-    def grab(self) -> bool: ...  # noqa: D102
-    def retrieve(self) -> tuple[bool, Any]: ...  # noqa: D102
-    def release(self) -> None: ...  # noqa: D102
+    def isOpened(self) -> bool: ...  # noqa: N802 - OpenCV's names
+    def get(self, propId: int, /) -> float: ...  # noqa: N803
+    def set(self, propId: int, value: float, /) -> bool: ...  # noqa: N803
+    def grab(self) -> bool: ...
+    def retrieve(self) -> tuple[bool, Any]: ...
+    def release(self) -> None: ...
 
 
 class CameraSource(Source):
@@ -73,8 +75,8 @@ class CameraSource(Source):
             raise SourceUnavailableError(f"{name} cannot be opened; {_what_to_do()}")
         self._capture = capture
         self._index = 0
-        self._first_at: float | None = None
-        self._stopped = False
+        self._first_at = 0.0
+        self._stopped = threading.Event()
         self._closed = False
         self._configure(name, {cv2.CAP_PROP_FRAME_WIDTH: width, cv2.CAP_PROP_FRAME_HEIGHT: height, cv2.CAP_PROP_FPS: fps})
         given = round(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), round(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
@@ -96,36 +98,33 @@ class CameraSource(Source):
         got, pixels = self._capture.retrieve()
         if not got:
             raise self._lost()
-        if self._first_at is None:
-            self._first_at = captured_at
         pts = captured_at - self._first_at
         return Frame.of(np.asarray(pixels), index=self._index - 1, source=self.info, pts=pts, captured_at=captured_at)
 
-    def skip(self) -> bool:
-        captured_at = self._grab()
-        if captured_at is not None and self._first_at is None:
-            self._first_at = captured_at
-        return captured_at is not None
+    def skip(self) -> SourceInfo | None:
+        return None if self._grab() is None else self.info
 
     def interrupt(self) -> None:
         # A driver that hangs cannot be woken: OpenCV gives up on it after ten seconds, and then this holds.
-        self._stopped = True
+        self._stopped.set()
 
     def close(self) -> None:
-        self._stopped = True
+        self._stopped.set()
         if not self._closed:
             self._closed = True
             self._capture.release()
 
     def _grab(self) -> float | None:
-        if self._stopped:
+        if self._stopped.is_set():
             return None
         grabbed = self._capture.grab()
         captured_at = time.monotonic()
-        if self._stopped:
+        if self._stopped.is_set():
             return None
         if not grabbed:
             raise self._lost()
+        if self._index == 0:
+            self._first_at = captured_at
         self._index += 1
         return captured_at
 
@@ -140,20 +139,20 @@ class CameraSource(Source):
             if wanted[cv2.CAP_PROP_FRAME_WIDTH] or wanted[cv2.CAP_PROP_FRAME_HEIGHT]:
                 # Uncompressed pictures of more than about 640 x 480 do not fit through USB 2 at full rate.
                 capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
-            for property, value in wanted.items():
+            for prop, value in wanted.items():
                 if value is not None:
-                    capture.set(property, value)
+                    capture.set(prop, value)
             capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # the newest frame, not the oldest of four
         labels = {cv2.CAP_PROP_FRAME_WIDTH: "width", cv2.CAP_PROP_FRAME_HEIGHT: "height", cv2.CAP_PROP_FPS: "fps"}
-        for property, value in wanted.items():
-            given = capture.get(property)
+        for prop, value in wanted.items():
+            given = capture.get(prop)
             if value is not None and given > 0 and abs(given - value) > 0.5:
-                _log.warning("%s gives %s %g instead of %g", name, labels[property], given, value)
+                _log.warning("%s gives %s %g instead of %g", name, labels[prop], given, value)
 
 
 @contextmanager
 def quiet_opencv() -> Iterator[None]:
-    """Keep OpenCV from writing to stderr about a failure that we report ourselves; the level of the program returns after it."""
+    """Keep OpenCV from writing to stderr what we report ourselves; the level that the program chose returns afterwards."""
     with _level_lock:
         before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from fractions import Fraction
+from typing import Any, cast
 
 import av
 import cv2
@@ -61,8 +62,16 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
     if best.disposition & Disposition.attached_pic:
         raise SourceFormatError(f"{name} holds sound with a cover picture, no video; pass a video or image file")
     # PyAV has FFmpeg make up presentation times where a container has none (AVI, bare pictures): wrong ones, with B-frames.
-    container.flags &= ~Flags.gen_pts.value
+    container.flags &= ~cast(int, Flags.gen_pts.value)
     return best
+
+
+def tick_of(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """Return the seconds of one unit of a frame's `pts`, or None where the format tells no times.
+
+    For bare pictures (MJPEG) FFmpeg makes times up, at 25 frames per second.
+    """
+    return None if container.format.flags & cast(int, av.format.Flags.no_timestamps.value) else stream.time_base
 
 
 class Decoder:

@@ -13,13 +13,21 @@ from framehook.inference.errors import SourceError, SourceFormatError, SourceNot
 from framehook.inference.sources.base import Source
 from framehook.inference.sources.image import ImageSource, decode_image
 
+# fmt: off
 IMAGE_SUFFIXES = frozenset(
-    ".avif .bmp .dib .hdr .jfif .jp2 .jpe .jpeg .jpg .pam .pbm .pgm .png .pnm .ppm .pxm .ras .sr .tif .tiff .webp".split()
+    (
+        ".avif", ".bmp", ".dib", ".hdr", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pam", ".pbm", ".pgm", ".png",
+        ".pnm", ".ppm", ".pxm", ".ras", ".sr", ".tif", ".tiff", ".webp",
+    )
 )
 VIDEO_SUFFIXES = frozenset(
-    ".264 .265 .3g2 .3gp .asf .avi .divx .dv .f4v .flv .gif .h264 .h265 .hevc .ivf .m2ts .m2v .m4v .mjpeg .mjpg .mkv .mov .mp4 "
-    ".mpe .mpeg .mpg .mts .mxf .ogm .ogv .rm .ts .vob .webm .wmv .y4m".split()
+    (
+        ".264", ".265", ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".h264", ".h265",
+        ".hevc", ".ivf", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg",
+        ".mts", ".mxf", ".ogm", ".ogv", ".rm", ".ts", ".vob", ".webm", ".wmv", ".y4m",
+    )
 )
+# fmt: on
 
 
 def open_file(path: Path) -> Source:

@@ -1,5 +1,7 @@
 """Image files: one picture, one frame."""
 
+# ruff: noqa: D102 - what overrides a method of Source is documented there
+
 from __future__ import annotations
 
 import time
@@ -17,8 +19,8 @@ from framehook.inference.sources.base import Source, unique_id
 class ImageSource(Source):
     """A still picture; an animated one (WebP, PNG) gives its first.
 
-    The file is read when its frame is asked for: thousands of these can be made at no cost. Pictures are turned upright as their
-    EXIF data say; 16-bit and float ones are brought to 8 bits.
+    The file is read when its frame is asked for: thousands of these can be made at no cost. Pictures are turned upright as
+    their EXIF data say; 16-bit and float ones are brought to 8 bits.
     """
 
     def __init__(self, path: str | Path, *, pixels: np.ndarray[Any, Any] | None = None) -> None:
@@ -36,7 +38,7 @@ class ImageSource(Source):
         self._done = False
 
     def read(self) -> Frame | None:
-        if not self.skip():
+        if self.skip() is None:
             return None
         pixels, self._pixels = self._pixels, None
         captured_at = time.monotonic()
@@ -46,9 +48,9 @@ class ImageSource(Source):
             raise SourceFormatError(f"{self._file} is no image that can be read; it is damaged or of another kind")
         return Frame.of(pixels, index=0, source=self.info, pts=None, captured_at=captured_at)
 
-    def skip(self) -> bool:
+    def skip(self) -> SourceInfo | None:
         was_done, self._done = self._done, True
-        return not was_done
+        return None if was_done else self.info
 
     def close(self) -> None:
         self._done = True

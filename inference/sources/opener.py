@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from numbers import Real
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,8 +17,8 @@ from urllib.request import url2pathname
 import numpy as np
 
 from framehook.inference.errors import OptionError, did_you_mean
-from framehook.inference.sources.arrays import ArraySource, IterableSource, is_picture
 from framehook.inference.sources.addresses import SCHEMES, names_file, redacted, scheme_of
+from framehook.inference.sources.arrays import ArraySource, IterableSource, is_picture
 from framehook.inference.sources.base import Source
 from framehook.inference.sources.camera import CameraSource
 from framehook.inference.sources.files import IMAGE_SUFFIXES, files_in, files_matching, is_pattern, open_file
@@ -44,7 +46,7 @@ def open_source(
     | --- | --- |
     | `0`, `"0"`, `"/dev/video0"` | that camera, live |
     | `"clip.mp4"`, `Path("photo.jpg")` | a video or image file |
-    | `"folder"`, `"clips/**/*.mp4"` | the images and videos in it, or that match, in natural order; unreadable ones are logged |
+    | `"folder"`, `"clips/**/*.mp4"` | the images and videos in it, or that match; unreadable ones are logged |
     | `"rtsp://..."`, `"http://..."` ... | a network stream, live; a file where the server says how long it is |
     | `"testsrc:640x480@30"` | a generated scene, `testsrc[:WIDTHxHEIGHT][@FPS][:FRAMES][:live]` |
     | array | one H x W x 3 uint8 BGR picture, or N of them as N x H x W x 3 |
@@ -70,17 +72,9 @@ def open_source(
         SourceUnavailableError: a camera or server that does not answer.
         FrameError: an array that is no picture.
     """
-    for name, value in (
-        ("width", width),
-        ("height", height),
-        ("fps", fps),
-        ("open_timeout", open_timeout),
-        ("read_timeout", read_timeout),
-    ):
-        if value is not None and not (isinstance(value, (int, float)) and value > 0):
-            raise OptionError(f"{name}={value!r} is not possible; pass a number above 0")
     shaped = {"width": width, "height": height, "fps": fps}
-    asked = [name for name, value in shaped.items() if value is not None]
+    asked = {name: value for name, value in shaped.items() if value is not None}
+    _check_positive({**asked, "open_timeout": open_timeout, "read_timeout": read_timeout})
     if isinstance(spec, os.PathLike):
         spec = Path(os.fspath(spec))
     if isinstance(spec, str):
@@ -93,7 +87,7 @@ def open_source(
         size = (width, height) if width is not None and height is not None else None
         return TestSource.from_spec(spec, size=size, fps=fps)
     if asked:
-        raise OptionError(f"{asked[0]}={shaped[asked[0]]!r} is for cameras and test scenes; {_shown(spec)} is shown as it is")
+        raise OptionError(f"{next(iter(asked))} is for cameras and test scenes; {_shown(spec)} is shown as it is")
     if isinstance(spec, Source):
         return spec
     if isinstance(spec, str) and scheme_of(spec):
@@ -107,6 +101,12 @@ def open_source(
     if isinstance(spec, Iterable) and not isinstance(spec, (bytes, bytearray, Mapping)):
         return IterableSource(spec)
     raise OptionError(f"a {type(spec).__name__} is no source of frames; {_WHAT}")
+
+
+def _check_positive(options: Mapping[str, Any]) -> None:
+    for name, value in options.items():
+        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
+            raise OptionError(f"{name}={value!r} is not possible; pass a number above 0")
 
 
 def _is_camera(spec: object) -> bool:

@@ -1,5 +1,7 @@
 """Several files, one after another, as one source."""
 
+# ruff: noqa: D102 - what overrides a method of Source is documented there
+
 from __future__ import annotations
 
 import logging
@@ -47,8 +49,8 @@ class PlaylistSource(Source):
     def read(self) -> Frame | None:
         return self._advance(lambda source: source.read())
 
-    def skip(self) -> bool:
-        return self._advance(lambda source: source.skip() or None) is not None
+    def skip(self) -> SourceInfo | None:
+        return self._advance(lambda source: source.skip())
 
     def interrupt(self) -> None:
         self._stopped = True
@@ -81,8 +83,8 @@ class PlaylistSource(Source):
                 return taken
             self._drop_current()
         if self._unreadable is not None and not self._delivered and not self._stopped:
-            error, self._unreadable = self._unreadable, None
-            raise SourceFormatError(f"nothing in {self.info.path} can be read; the last: {error}")
+            last, self._unreadable = self._unreadable, None
+            raise SourceFormatError(f"nothing in {self.info.path} can be read; the last: {last}")
         return None
 
     def _checked(self, source: Source) -> Source:
@@ -99,4 +101,7 @@ class PlaylistSource(Source):
 
 def live_in_list(name: str) -> str:
     """The message about a live source among files."""
-    return f"{name} is live and cannot be one of a list: several live sources in one run are not supported yet; start one run for each"
+    return (
+        f"{name} is live and cannot be one of a list: several live sources in one run are not supported yet; "
+        "start one run for each"
+    )

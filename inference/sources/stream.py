@@ -1,5 +1,7 @@
 """Network streams: RTSP, RTMP, MJPEG over HTTP, MPEG-TS over TCP or UDP, and what else FFmpeg plays from an address."""
 
+# ruff: noqa: D102 - what overrides a method of Source is documented there
+
 from __future__ import annotations
 
 import threading
@@ -16,11 +18,12 @@ from framehook.inference.errors import FramehookError, SourceFormatError, Source
 from framehook.inference.frame import Frame, SourceInfo, SourceKind
 from framehook.inference.sources.addresses import names_file, redacted, scheme_of, short_name
 from framehook.inference.sources.base import Source, unique_id
-from framehook.inference.sources.decoding import Decoder, PictureMaker, video_stream
+from framehook.inference.sources.decoding import Decoder, PictureMaker, tick_of, video_stream
 from framehook.inference.sources.video import VideoSource
 
 _LOW_LATENCY = {
-    "fflags": "nobuffer",
+    # Not `nobuffer`: it throws away what was looked at to recognise the stream, the first key frame with it, so that the first
+    # picture comes one key frame later; and what is kept is caught up with at once.
     "flags": "low_delay",
     # FFmpeg watches up to 5 s of a stream before it hands out the first frame; the size is known much sooner.
     "analyzeduration": "500000",
@@ -64,9 +67,9 @@ class _Handover:
 class Connection:
     """One connection to a server, from its opening to its end.
 
-    FFmpeg cannot be woken from a read that waits for the network, and breaking it off by a short time-out loses the place in the
-    stream. So a thread of its own reads, and whoever waits for it can stop waiting at any time. The thread ends, and closes what
-    it holds, as soon as FFmpeg returns: at once, or after the read time-out.
+    FFmpeg cannot be woken from a read that waits for the network, and breaking it off by a short time-out loses the place in
+    the stream. So a thread of its own reads, and whoever waits for it can stop waiting at any time. The thread ends, and closes
+    what it holds, as soon as FFmpeg returns: at once, or after the read time-out.
     """
 
     def __init__(self, url: str, *, open_timeout: float, read_timeout: float) -> None:
@@ -90,14 +93,14 @@ class Connection:
         self.size = (context.width, context.height) if context.width and context.height else None
         #: Nominal frames per second, or None.
         self.fps = float(stream.average_rate) if stream.average_rate else None
-        #: Whether the server says how long it lasts.
-        self.lasts = container.duration is not None and container.duration > 0
+        #: Whether the server says how long it is, in seconds or bytes.
+        self.lasts = bool(container.duration and container.duration > 0) or (container.size > 0 and not _is_list(container))
         #: The address without its secrets.
         self.shown = shown
         #: Its short form for people.
         self.name = short_name(url)
-        #: Seconds of one unit of a frame's `pts`.
-        self.tick = float(stream.time_base or 0)
+        #: Seconds of one unit of a frame's `pts`, or None where the stream tells no times.
+        self.tick = tick_of(container, stream)
         self._handover = _Handover()
         self._thread = threading.Thread(
             target=_receive,
@@ -113,8 +116,9 @@ class Connection:
         Raises:
             SourceError: the connection broke or fell silent.
         """
-        with self._handover.changed as changed:
-            state = self._handover
+        state = self._handover
+        changed = state.changed
+        with changed:
             changed.wait_for(lambda: state.frame is not None or state.ended or state.abandoned)
             if state.abandoned:
                 return None
@@ -128,9 +132,9 @@ class Connection:
 
     def abandon(self) -> None:
         """Make `take` return None at once, from any thread."""
-        with self._handover.changed as changed:
+        with self._handover.changed:
             self._handover.abandoned = True
-            changed.notify_all()
+            self._handover.changed.notify_all()
 
     def close(self) -> None:
         """Let go of the connection; the server notices at once, or after the read time-out if it sends nothing."""
@@ -166,12 +170,12 @@ class StreamSource(Source):
             return None
         frame, captured_at = taken
         pts = None
-        if self._zero is not None and frame.pts is not None:
-            pts = (frame.pts - self._zero) * self._connection.tick
+        if self._zero is not None and frame.pts is not None and self._connection.tick is not None:
+            pts = float((frame.pts - self._zero) * self._connection.tick)
         return Frame.of(self._picture(frame), index=self._index - 1, source=self.info, pts=pts, captured_at=captured_at)
 
-    def skip(self) -> bool:
-        return self._take() is not None
+    def skip(self) -> SourceInfo | None:
+        return None if self._take() is None else self.info
 
     def interrupt(self) -> None:
         self._connection.abandon()
@@ -195,22 +199,21 @@ def _open_container(url: str, shown: str, timeouts: tuple[float, float], patienc
     try:
         return av.open(url, options=options, timeout=timeouts)
     except av.error.InvalidDataError as error:
-        if url.lower().startswith("http"):
-            # Some cameras send an empty line before the first picture, and FFmpeg does not recognise that.
-            try:
-                return av.open(url, format="mpjpeg", options=options, timeout=timeouts)
-            except av.error.FFmpegError:
-                pass
         failure: FramehookError = SourceFormatError(f"{shown} sends no video that can be read ({error.strerror})")
     except av.error.FFmpegError as error:
         failure = SourceUnavailableError(f"{shown} {_complaint(error, patience)}; check the address and that the server runs")
     raise failure  # outside of `except`: the original names the whole URL, password included
 
 
+def _is_list(container: InputContainer) -> bool:
+    """Whether what was opened is a list of the pieces of a stream, whose own size says nothing."""
+    return any(name in container.format.name for name in ("hls", "dash"))
+
+
 def _complaint(error: Any, patience: float) -> str:
     if isinstance(error, (av.error.ExitError, av.error.TimeoutError)):
-        return f"did not answer within {patience:g} s"
-    if isinstance(error, av.error.HTTPError):
+        return f"did not answer in time (open_timeout is {patience:g} s)"
+    if isinstance(error, (av.error.HTTPError, av.error.HTTPClientError)):
         return f"refuses ({error.strerror})"
     return f"cannot be reached ({error.strerror})"
 

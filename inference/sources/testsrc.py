@@ -1,5 +1,7 @@
 """A generated moving scene whose frames carry their number in the pixels: for trying things out, and for tests."""
 
+# ruff: noqa: D102 - what overrides a method of Source is documented there
+
 from __future__ import annotations
 
 import math
@@ -15,7 +17,7 @@ from framehook.inference.errors import FrameError, OptionError, SeekError
 from framehook.inference.frame import Frame, SourceInfo, SourceKind
 from framehook.inference.sources.base import Source, unique_id
 
-GRAMMAR = "testsrc[:WIDTHxHEIGHT][@FPS][:FRAMES][:live], such as testsrc, testsrc:640x480@30, testsrc:640x480@30:100 or testsrc@30:live"
+GRAMMAR = "testsrc[:WIDTHxHEIGHT][@FPS][:FRAMES][:live]"
 _SPEC = re.compile(
     r"testsrc(?::(?P<width>\d+)x(?P<height>\d+))?(?:@(?P<fps>\d+(?:\.\d+)?))?(?::(?P<frames>\d+))?(?P<live>:live)?",
     re.IGNORECASE,
@@ -28,8 +30,8 @@ class TestSource(Source):
     """Discs and a bar that move over a shaded ground, with the frame's number written out and as a strip of bits.
 
     Every pixel follows from size, rate and index alone. As a file it is as fast as asked for, its times are exact, and it can
-    seek if it has a length. Live, it comes at its rate by the monotonic clock, and a reader that is late makes it run late, as a
-    camera with a one-frame buffer would: frames never come in bursts.
+    seek if it has a length. Live, it comes at its rate by the monotonic clock, and a reader that is late makes it run late:
+    every number is delivered, but never in a burst.
     """
 
     __test__ = False  # not a test for pytest to collect
@@ -86,7 +88,7 @@ class TestSource(Source):
         """
         match = _SPEC.fullmatch(spec.strip())
         if match is None:
-            raise OptionError(f"'{spec}' is no test scene; write {GRAMMAR}")
+            raise OptionError(f"'{spec}' is no test scene; write {GRAMMAR}, such as testsrc:640x480@30:100 or testsrc@30:live")
         width, height = size or (640, 480)
         return cls(
             size=(int(match["width"] or width), int(match["height"] or height)),
@@ -105,8 +107,8 @@ class TestSource(Source):
             picture, index=self._index - 1, source=self.info, pts=pts, captured_at=captured_at, segment=self._segment
         )
 
-    def skip(self) -> bool:
-        return self._advance() is not None
+    def skip(self) -> SourceInfo | None:
+        return None if self._advance() is None else self.info
 
     def seek(self, seconds: float) -> None:
         if not self.seekable or self._frames is None:

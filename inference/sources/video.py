@@ -1,9 +1,12 @@
 """Video files: every frame, its true time, and seeking to the very frame shown at a time.
 
-They are read with PyAV. Its frames carry their own timestamps, it seeks by the file's index, and it writes nothing to stderr. With
-`cv2.VideoCapture` (5.0) the times are right, too, but a seek counts frames at the nominal rate: in a Matroska file with a variable
-rate it landed 20 frames off, in MPEG-TS it could not find the first twelve frames again. Neither is faster (see `PictureMaker`).
+They are read with PyAV: its frames carry their own timestamps, it seeks by the file's index, and it writes nothing to stderr.
+With `cv2.VideoCapture` (5.0) the times are right, too, but a seek counts frames at the nominal rate: in a Matroska file with a
+variable rate it landed 20 frames off, in MPEG-TS it could not find the first twelve frames again; and it is not faster
+(`PictureMaker`).
 """
+
+# ruff: noqa: D102 - what overrides a method of Source is documented there
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ from framehook.inference.errors import FramehookError, SeekError, SourceError, S
 from framehook.inference.frame import Frame, SourceInfo, SourceKind
 from framehook.inference.sources.addresses import redacted, short_name
 from framehook.inference.sources.base import Source, unique_id
-from framehook.inference.sources.decoding import Decoder, PictureMaker, upright_size, video_stream
+from framehook.inference.sources.decoding import Decoder, PictureMaker, tick_of, upright_size, video_stream
 
 _log = logging.getLogger("framehook")
 _SHORT = 0.9  # a file that ends before this share of its announced length is reported
@@ -34,8 +37,8 @@ _STEPS_BACK = (0.0, 1.0, 4.0, 16.0)  # s; where an index leads past the wanted f
 class VideoSource(Source):
     """A video file or an animated GIF, on disk or behind an HTTP address.
 
-    The first frame is decoded on opening, so that what cannot be played fails at once and `info.size` is true. Rotation noted in
-    the file is applied. Times count from the first frame.
+    The first frame is decoded on opening, so that what cannot be played fails at once and `info.size` is true. Rotation that
+    the file notes is applied. Times count from the first frame.
     """
 
     def __init__(self, location: str | Path, *, open_timeout: float | None = None, read_timeout: float | None = None) -> None:
@@ -70,20 +73,21 @@ class VideoSource(Source):
             self.close()
             raise
         self._ready.append(first)
-        self._zero = first.pts
+        self._zero = first.pts if tick_of(self._container, self._stream) is not None else None
         self._end = 0.0
         stream = self._stream
         rate = stream.average_rate or stream.guessed_rate
         length = self._announced_length()
+        still = self._container.format.name.endswith("_pipe")  # jpeg_pipe and the like: a picture behind a URL
         self.seekable = self._zero is not None and length is not None
         self.info = SourceInfo(
             id=unique_id(self._name),
             name=self._name,
             path=self._path,
-            kind=SourceKind.IMAGE if self._container.format.name.endswith("_pipe") else SourceKind.VIDEO,
+            kind=SourceKind.IMAGE if still else SourceKind.VIDEO,
             size=upright_size(first),
-            fps=float(rate) if rate else None,
-            frame_count=stream.frames or (round(length * rate) if length and rate else None) or None,
+            fps=float(rate) if rate and not still else None,
+            frame_count=1 if still else stream.frames or (round(length * rate) if length and rate else None) or None,
         )
 
     def read(self) -> Frame | None:
@@ -98,11 +102,11 @@ class VideoSource(Source):
             picture, index=self._index - 1, source=self.info, pts=pts, captured_at=captured_at, segment=self._segment
         )
 
-    def skip(self) -> bool:
+    def skip(self) -> SourceInfo | None:
         if self._take() is None:
-            return False
+            return None
         self._index += 1
-        return True
+        return self.info
 
     def seek(self, seconds: float) -> None:
         if not self.seekable or self._closed:

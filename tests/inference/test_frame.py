@@ -36,7 +36,10 @@ def test_a_sliced_array_becomes_contiguous():
         (np.zeros((0, 4, 3), np.uint8), "an image of shape (0, 4, 3) has no pixels"),
         (
             np.zeros((4, 4, 3), np.float32),
-            "an image of dtype float32 cannot be used; pass uint8 pixels, 0..255 (for floats 0..1: (image * 255).astype(np.uint8))",
+            (
+                "an image of dtype float32 cannot be used; pass uint8 pixels, 0..255 "
+                "(for floats 0..1: (image * 255).astype(np.uint8))"
+            ),
         ),
         (
             np.zeros((4, 4, 2), np.uint8),

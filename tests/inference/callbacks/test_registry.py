@@ -63,7 +63,9 @@ def test_a_callable_that_cannot_take_the_engine_is_refused():
 
     with pytest.raises(CallbackSignatureError) as caught:
         Callbacks().add("on_predict_end", two)
-    assert "two(predictor, other)' of on_predict_end cannot be called with one positional argument, the engine" in str(caught.value)
+    assert "two(predictor, other)' of on_predict_end cannot be called with one positional argument, the engine" in str(
+        caught.value
+    )
     with pytest.raises(CallbackSignatureError):
         Callbacks().add("on_predict_end", lambda *, predictor: None)
     with pytest.raises(CallbackSignatureError, match="the callback of on_predict_end is 3; pass a callable"):

@@ -1,0 +1,62 @@
+"""From the texts of a command line to the options of a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from framehook.inference.errors import OptionError
+
+
+def input_size(text: str) -> int | tuple[int, int]:
+    """Read `640` or `480,640`, a side or height and width.
+
+    Raises:
+        OptionError: it is neither.
+    """
+    try:
+        sides = [int(side) for side in text.split(",")]
+    except ValueError:
+        sides = []
+    if len(sides) not in (1, 2) or min(sides) < 1:
+        raise OptionError(f"--imgsz {text} is not a size; write a side in pixels, 640, or height and width, 480,640")
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
+
+
+def words(texts: Iterable[str]) -> list[str]:
+    """Split texts at commas: `person,car` and two options of one word each mean the same."""
+    return [word.strip() for text in texts for word in text.split(",") if word.strip()]
+
+
+def class_list(texts: Iterable[str]) -> list[int | str]:
+    """Read class numbers and names."""
+    return [int(word) if word.isdecimal() else word for word in words(texts)]
+
+
+def overlay_list(texts: Iterable[str]) -> list[str] | None:
+    """Read what is to be drawn; `none` for nothing."""
+    chosen = words(texts)
+    return None if chosen == ["none"] else chosen
+
+
+def settings(texts: Iterable[str]) -> Mapping[str, Any]:
+    """Read `key=value` pairs; values are numbers, true, false, null or text.
+
+    Raises:
+        OptionError: one has no `=`.
+    """
+    pairs = {}
+    for text in texts:
+        key, mark, value = text.partition("=")
+        if not mark or not key.strip():
+            raise OptionError(f"--tracker-option {text} sets nothing; write key=value, such as lost_track_buffer=60")
+        pairs[key.strip().replace("-", "_")] = _value(value.strip())
+    return pairs
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text.lower() if text in ("True", "False", "None") else text)
+    except ValueError:
+        return text

@@ -1,0 +1,77 @@
+"""What a model file is, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from framehook.inference.detector import Detector
+from framehook.inference.load import BUNDLED, bundled_model
+from framehook.inference.network import TensorInfo
+
+LONGEST: Final = 160
+"""Characters of a metadata entry or of a list of classes that are shown."""
+
+
+def print_model(console: Console, detector: Detector, path: Path) -> None:
+    """Say what a model is: how its outputs are read, what it finds, what it takes, where it runs."""
+    console.print(f"{path.name}  ({size_of(path)})")
+    rows = list(_rows(detector))
+    width = max(len(label) for label, _ in rows)
+    for label, text in rows:
+        console.print(f"  {label:<{width}}  {text}")
+
+
+def print_bundled(console: Console) -> None:
+    """List the models that come with the package."""
+    path = bundled_model()
+    console.print(f"{BUNDLED}  finds people, {size_of(path)}, 320x320; the model when none is named")
+    console.print(f"  file  {path}")
+    console.print(f"  card  {path.with_suffix('.md')}")
+    console.print("'framehook models FILE' tells what a model of your own is; '--model FILE' uses it.")
+
+
+def size_of(path: Path) -> str:
+    """`3.4 MB`."""
+    size = path.stat().st_size
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
+
+
+def _rows(detector: Detector) -> Iterator[tuple[str, str]]:
+    network, form = detector.backend.network, detector.form
+    after = "overlaps are suppressed here" if detector.decoder.needs_nms else "overlaps are suppressed inside"
+    yield "layout", f"{detector.decoder.name}, {after}"
+    yield "classes", _classes(detector.names)
+    order = "RGB" if form.rgb else "BGR"
+    width, height = form.size
+    yield (
+        "picture",
+        f"{order}, {form.fit.value.replace('_', ' ')} fit, {width}x{height}{'' if _is_fixed(detector) else ' or another size'}",
+    )
+    yield "input", _tensor(network.inputs[0])
+    for number, tensor in enumerate(network.outputs):
+        yield "" if number else "output", _tensor(tensor)
+    yield "runs on", detector.backend.device
+    for number, (key, value) in enumerate(sorted(network.metadata.items())):
+        yield "" if number else "metadata", f"{key} = {_short(value)}"
+
+
+def _is_fixed(detector: Detector) -> bool:
+    return None not in detector.backend.network.inputs[0].shape[1:]
+
+
+def _classes(names: Mapping[int, str]) -> str:
+    return f"{len(names)}: {_short(', '.join(names.values()))}"
+
+
+def _tensor(tensor: TensorInfo) -> str:
+    shape = " x ".join("N" if axis is None else str(axis) for axis in tensor.shape)
+    return f"{tensor.name}  {tensor.dtype} {shape}"
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]} ..."

@@ -1,0 +1,55 @@
+"""Ctrl-C as the ordinary end of a run."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from queue import SimpleQueue
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from framehook.inference.run import Run
+
+
+class StopOnSignal:
+    """While it is entered, Ctrl-C and SIGTERM stop a run as `Run.stop` does: the frame under way is finished, and files too.
+
+    A second Ctrl-C raises `KeyboardInterrupt`, for a callback or a source that hangs.
+
+    Attributes:
+        received: Number of the signal that stopped the run, or None.
+    """
+
+    def __init__(self, run: Run) -> None:
+        """Prepare for a run; nothing changes before it is entered."""
+        self.received: int | None = None
+        self._run = run
+        # A handler runs in the middle of whatever the main thread is doing, perhaps holding the very lock that stopping
+        # needs. So another thread does the stopping; SimpleQueue is made to be put to from a signal handler.
+        self._requests: SimpleQueue[bool] = SimpleQueue()
+        self._stopper = threading.Thread(target=self._wait, name="framehook-stop", daemon=True)
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._stopper.start()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        if self._previous:
+            self._requests.put(False)
+            self._stopper.join()
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not None:
+            raise KeyboardInterrupt
+        self.received = number
+        self._requests.put(True)
+
+    def _wait(self) -> None:
+        if self._requests.get():
+            self._run.stop()

@@ -1,0 +1,179 @@
+"""What the command line says when something is wrong: one line each, and which exit code goes with it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from rich.console import Console
+
+from framehook.inference.errors import FramehookError, MissingDependencyError, did_you_mean
+
+FAILED: Final = 1
+"""Exit code of a run that failed, or of a bug."""
+WRONG_USE: Final = 2
+"""Exit code of a command that cannot succeed as it was typed."""
+INTERRUPTED: Final = 130
+"""Exit code of a command that Ctrl-C ended before it was done, as shells count it: 128 and the number of the signal."""
+
+_PACKAGES: Final = {
+    "libGL": "libgl1",
+    "libEGL": "libegl1",
+    "libglib-2.0": "libglib2.0-0",
+    "libgthread-2.0": "libglib2.0-0",
+    "libxcb": "libxcb1",
+    "libX11": "libx11-6",
+    "libSM": "libsm6",
+    "libICE": "libice6",
+    "libXext": "libxext6",
+    "libXrender": "libxrender1",
+    "libgomp": "libgomp1",
+    "libz": "zlib1g",
+}
+"""The Debian packages of the system libraries that the wheels Framehook builds on do not bring themselves."""
+
+
+def output() -> Console:
+    """Where results go; made when it is wanted, so that it writes to what `sys.stdout` is then."""
+    return Console(highlight=False, soft_wrap=True, markup=False)
+
+
+def diagnostics() -> Console:
+    """Where progress, warnings and errors go, so that results can be piped elsewhere."""
+    return Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+
+
+def report(error: BaseException, *, debug: bool) -> int:
+    """Say what went wrong, in a line for each error, and return the exit code.
+
+    Args:
+        error: What a command raised.
+        debug: Show the traceback as well.
+    """
+    console = diagnostics()
+    if debug and not _is_usage_error(error):
+        import traceback
+
+        console.print("".join(traceback.format_exception(error)).rstrip())
+    codes = set()
+    for each in _leaves(error):
+        line, code = _explained(each)
+        console.print(f"error: {line}")
+        codes.add(code)
+    return WRONG_USE if codes == {WRONG_USE} else FAILED
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _leaves(each)
+    else:
+        yield error
+
+
+def _explained(error: BaseException) -> tuple[str, int]:
+    """One line, and the exit code."""
+    if isinstance(error, ImportError) and not isinstance(error, FramehookError):
+        error = missing_library(error) or error
+    if isinstance(error, FramehookError):
+        return _one_line(error), WRONG_USE if error.wrong_use else FAILED
+    if _is_usage_error(error):
+        return _usage_line(error), WRONG_USE
+    if isinstance(error, MemoryError):
+        return "out of memory; try a smaller --imgsz or --batch", FAILED
+    what = _one_line(error)
+    return f"unexpected {type(error).__name__}{': ' if what else ''}{what} (--debug shows where)", FAILED
+
+
+def missing_library(error: ImportError) -> MissingDependencyError | None:
+    """The error in words when a compiled module could not find a library of the system; None for any other `ImportError`."""
+    found = re.match(r"(lib[\w.+-]+?)\.so[\w.]*: cannot open shared object file", str(error))
+    if found is None:
+        return None
+    library, package = (
+        found[0].partition(":")[0],
+        _PACKAGES.get(re.sub(r"-\d+(\.\d+)?$", "", found[1])) or _PACKAGES.get(found[1]),
+    )
+    advice = f"on Debian or Ubuntu: apt-get install {package}" if package else "install the system package that holds it"
+    return MissingDependencyError(f"the system library {library} is missing; {advice}")
+
+
+# Typer keeps the classes of its usage errors to itself, and has moved them between releases; what they have in common is
+# that they know how to word themselves and which exit code they mean.
+def _is_usage_error(error: BaseException) -> bool:
+    return hasattr(error, "format_message") and getattr(error, "exit_code", None) == WRONG_USE
+
+
+def _usage_line(error: Any) -> str:
+    if type(error).__name__ == "NoSuchOption":
+        known = [name for each in error.ctx.command.params for name in (*each.opts, *each.secondary_opts)] if error.ctx else []
+        hint = did_you_mean(error.option_name, [name for name in known if name.startswith("--")])
+        return f"no such option: {error.option_name}.{hint or _see_help(error)}"
+    line = _one_line(error.format_message())
+    line = line[:1].lower() + line[1:]
+    return line if "Did you mean" in line else f"{line.rstrip('.')}.{_see_help(error)}"
+
+
+def _see_help(error: Any) -> str:
+    return f" See '{error.ctx.command_path} --help'." if getattr(error, "ctx", None) else ""
+
+
+def _one_line(message: object) -> str:
+    return " ".join(str(message).split())
+
+
+class _Lines(logging.Handler):
+    """Log records as lines like those of errors: `warning: ...`."""
+
+    def __init__(self, console: Console, *, debug: bool) -> None:
+        super().__init__(logging.DEBUG if debug else logging.WARNING)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._console.print(f"{record.levelname.lower()}: {_one_line(record.getMessage())}")
+        if record.exc_info and self.level <= logging.DEBUG:
+            self._console.print(logging.Formatter().formatException(record.exc_info))
+
+
+@contextmanager
+def logged_to(console: Console, *, debug: bool) -> Iterator[None]:
+    """Show what the library logs on `console`: warnings, and with `debug` everything."""
+    logger = logging.getLogger("framehook")
+    handler = _Lines(console, debug=debug)
+    before = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    if debug:
+        logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.level, logger.propagate = before
+
+
+def quieten_libraries(*, debug: bool) -> None:
+    """Keep OpenCV, FFmpeg and ONNX Runtime from writing to the terminal by themselves; to be called before they are imported.
+
+    What matters of it reaches the user as our own errors. What a user has set in the environment stays.
+    """
+    if debug:
+        return
+    for name, value in {
+        "OPENCV_LOG_LEVEL": "SILENT",
+        "OPENCV_FFMPEG_LOGLEVEL": "-8",
+        "OPENCV_VIDEOIO_DEBUG": "0",
+        "ORT_LOGGING_LEVEL": "3",
+    }.items():
+        os.environ.setdefault(name, value)
+    warnings.simplefilter("ignore")
+
+
+def wants_debug(arguments: Sequence[str]) -> bool:
+    """Whether `--debug` was typed: looked for here, because errors in the arguments are reported too."""
+    return "--debug" in arguments

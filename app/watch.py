@@ -1,0 +1,96 @@
+"""A run from its start to its summary, as every command does it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from framehook.app.interrupt import StopOnSignal
+from framehook.app.messages import diagnostics, logged_to, output
+from framehook.app.progress import RunProgress
+from framehook.app.summary import is_picture, picture_line, print_summary
+from framehook.app.tally import Tally
+from framehook.inference.callbacks import Callback
+from framehook.inference.options import PredictArgs
+from framehook.inference.predictor import Predictor
+from framehook.inference.result import Result
+from framehook.inference.run import Run
+from framehook.model import Model
+
+
+def watch(
+    model: Model,
+    source: Any,
+    options: PredictArgs,
+    *,
+    limit: int | None = None,
+    debug: bool = False,
+    finish: Callable[[Predictor, Tally, list[Path]], None] | None = None,
+) -> int:
+    """Run a model over a source, show how it goes, and say what came of it.
+
+    The summary is given however the run ended, since what was done until then is saved.
+
+    Args:
+        model: The model, with the user's callbacks.
+        source: Anything `open_source` takes.
+        options: The options of the run.
+        limit: Stop after this many frames.
+        debug: Show what the library logs in detail.
+        finish: Says what came of it, in place of `print_summary`.
+
+    Returns:
+        The exit code. A stream that Ctrl-C stopped ended as it should: 0. A file was not finished: 128 and the signal's number.
+    """
+    out, err = output(), diagnostics()
+    pictures = 0
+    progress: RunProgress | None = None
+
+    def on_result(result: Result) -> None:
+        nonlocal pictures
+        if is_picture(result):
+            pictures += 1
+            out.print(picture_line(result))
+        if progress is not None and progress.due():
+            progress.show(run.stats)
+
+    tally = Tally(limit=limit, on_result=on_result)
+    counting = model.add_callback(tally)
+    try:
+        with logged_to(err, debug=debug), model.predict(source, stream=True, **options) as run, StopOnSignal(run) as stop:
+            progress = RunProgress(err, run.predictor.source, total=_total(run, limit))
+            try:
+                with progress:
+                    for _ in run:
+                        pass
+            finally:
+                saved = _saved_files(run.predictor)
+                if finish is None:
+                    print_summary(out, run.predictor, tally, saved, pictures=pictures)
+                else:
+                    finish(run.predictor, tally, saved)
+    finally:
+        counting.remove()
+    endless = run.endless or run.predictor.source.live
+    return 128 + stop.received if stop.received is not None and not endless else 0
+
+
+def _total(run: Run, limit: int | None) -> int | None:
+    """Frames that the run will deliver, where that is known."""
+    announced = run.predictor.source.frame_count
+    if announced is None:
+        return limit
+    total = math.ceil(announced / run.predictor.args.vid_stride)
+    return total if limit is None else min(total, limit)
+
+
+def _saved_files(predictor: Predictor) -> list[Path]:
+    """What the callbacks of a run wrote; one that lists its files in `paths`, as the recorder does, is taken at its word."""
+    owners = {id(owner): owner for each in predictor.callbacks if isinstance(owner := _owner(each.function), Callback)}
+    return [Path(path) for owner in owners.values() for path in getattr(owner, "paths", ())]
+
+
+def _owner(function: object) -> object:
+    return getattr(function, "__self__", None)

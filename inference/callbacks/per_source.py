@@ -1,0 +1,93 @@
+"""What a callback keeps for each run and each source, so that one callback object may serve several runs at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+from weakref import WeakKeyDictionary
+
+from framehook.inference.frame import Frame, SourceKind
+
+StateT = TypeVar("StateT")
+
+IDLE_FRAMES: Final = 300
+"""A file that gave none of the last frames of its run is over: its state is let go, so that long lists of files hold none."""
+PICTURES: Final = (SourceKind.IMAGE, SourceKind.ARRAY)
+"""Kinds of sources whose frames are pictures that stand for themselves, with no media time."""
+
+
+def source_key(frame: Frame) -> str:
+    """The source that a frame counts to; the pictures of a run, each a source of its own, are one sequence."""
+    return "pictures" if frame.source.kind is SourceKind.IMAGE else frame.source.id
+
+
+class PerRun(Generic[StateT]):
+    """One state for each run; it goes with the run, also where the run's end was never told."""
+
+    def __init__(self, make: Callable[[], StateT]) -> None:
+        """Have `make` called for each new run."""
+        self._make = make
+        self._states: WeakKeyDictionary[Any, StateT] = WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    def of(self, run: Any) -> StateT:
+        """The state of a run, made when first asked for."""
+        with self._lock:
+            state = self._states.get(run)
+            if state is None:
+                state = self._states[run] = self._make()
+            return state
+
+    def find(self, run: Any) -> StateT | None:
+        """The state of a run, or None where it has none."""
+        with self._lock:
+            return self._states.get(run)
+
+    def pop(self, run: Any) -> StateT | None:
+        """Take away the state of a run."""
+        with self._lock:
+            return self._states.pop(run, None)
+
+
+@dataclass(slots=True)
+class _Kept(Generic[StateT]):
+    state: StateT
+    last_used: int
+    live: bool
+
+
+class PerSource(Generic[StateT]):
+    """One state for each source of a run; used by the thread that advances the run."""
+
+    def __init__(self, make: Callable[[Frame], StateT], *, let_go: Callable[[StateT], None] | None = None) -> None:
+        """Have `make` called with the first frame of each source, and `let_go` with the states of sources that are over."""
+        self._make = make
+        self._let_go = let_go
+        self._kept: dict[str, _Kept[StateT]] = {}
+        self._frames = 0
+
+    def of(self, frame: Frame) -> StateT:
+        """The state of a frame's source, made with its first frame."""
+        key = source_key(frame)
+        self._frames += 1
+        kept = self._kept.get(key)
+        if kept is None:
+            self._drop_idle()
+            kept = self._kept[key] = _Kept(self._make(frame), self._frames, frame.source.live)
+        kept.last_used = self._frames
+        return kept.state
+
+    def values(self) -> list[StateT]:
+        """Every state that is kept."""
+        return [kept.state for kept in self._kept.values()]
+
+    def _drop_idle(self) -> None:
+        idle = [
+            key for key, kept in self._kept.items() if not kept.live and self._frames - kept.last_used > IDLE_FRAMES
+        ]
+        for key in idle:
+            state = self._kept.pop(key).state
+            if self._let_go is not None:
+                self._let_go(state)

@@ -1,0 +1,106 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from framehook.inference.backends import OnnxBackend, available_devices, choose_device
+from framehook.inference.backends import onnx as module
+from framehook.inference.errors import InferenceError, ModelFormatError, ModelNotFoundError, OptionError
+from framehook.inference.load import bundled_model
+
+SHAPE = (1, 3, 320, 320)
+
+
+@pytest.fixture(scope="module")
+def backend():
+    return OnnxBackend(bundled_model())
+
+
+@pytest.fixture(scope="module")
+def tensor():
+    return np.random.default_rng(1).random(SHAPE, np.float32)
+
+
+def test_it_tells_inputs_outputs_metadata_and_device(backend):
+    network = backend.network
+    assert [(each.name, each.shape, each.dtype) for each in network.inputs] == [("images", (None, 3, 320, 320), np.float32)]
+    assert [(each.name, each.shape) for each in network.outputs] == [("output0", (None, 5, 2100))]
+    assert network.metadata["names"] == "{0: 'person'}"
+    assert backend.device == "cpu"
+
+
+def test_both_modes_and_all_threads_give_the_same_outputs(backend, tensor):
+    throughput = backend.for_mode("throughput")
+    assert backend.for_mode("latency") is backend
+    assert backend.for_mode("throughput") is throughput
+    expected = backend.infer(tensor)[0]
+    np.testing.assert_allclose(throughput.infer(tensor)[0], expected, atol=1e-3)
+    with ThreadPoolExecutor(4) as pool:
+        for outputs in pool.map(lambda _: throughput.infer(tensor), range(8)):
+            np.testing.assert_array_equal(outputs[0], throughput.infer(tensor)[0])
+
+
+def test_bound_memory_gives_the_same_outputs(backend, tensor):
+    # The path of GPU providers, run here on the one provider every machine has.
+    np.testing.assert_array_equal(backend._infer_bound(tensor)[0], backend.infer(tensor)[0])
+
+
+def test_outputs_are_fresh_arrays(backend, tensor):
+    first = backend.infer(tensor)[0]
+    kept = first.copy()
+    backend.infer(np.zeros(SHAPE, np.float32))
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_an_input_that_does_not_fit_is_one_line(backend):
+    with pytest.raises(InferenceError) as caught:
+        backend.infer(np.zeros((1, 3, 8, 8), np.float32))
+    assert str(caught.value).startswith("person320.onnx failed on an input of shape 1x3x8x8: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_are_no_model_are_one_line(tmp_path):
+    empty, text, cut = tmp_path / "empty.onnx", tmp_path / "text.onnx", tmp_path / "cut.onnx"
+    empty.touch()
+    text.write_text("not a model")
+    cut.write_bytes(bundled_model().read_bytes()[:100_000])
+    with pytest.raises(ModelFormatError) as caught:
+        OnnxBackend(empty)
+    assert str(caught.value) == f"{empty} is empty; copy or export the model again"
+    for path in (text, cut):
+        with pytest.raises(ModelFormatError) as caught:
+            OnnxBackend(path)
+        assert str(caught.value).startswith(f"{path} ({path.stat().st_size} bytes) cannot be loaded as an ONNX model; copy or ")
+        assert "\n" not in str(caught.value)
+    with pytest.raises(ModelNotFoundError, match=r"no model file at .*gone\.onnx"):
+        OnnxBackend(tmp_path / "gone.onnx")
+
+
+def test_devices_are_chosen_from_what_is_installed(monkeypatch):
+    def installed(*providers):
+        monkeypatch.setattr(module.ort, "get_available_providers", lambda: list(providers))
+
+    installed("CUDAExecutionProvider", "TensorrtExecutionProvider", "AzureExecutionProvider", "CPUExecutionProvider")
+    assert available_devices() == ["cuda", "tensorrt", "cpu"]
+    assert str(choose_device(None)) == "cuda:0"
+    assert str(choose_device("cuda:1")) == "cuda:1"
+    assert str(choose_device(1)) == "cuda:1"
+    assert str(choose_device("0")) == "cuda:0"
+    assert str(choose_device("tensorrt")) == "tensorrt:0"
+    assert str(choose_device("CPU")) == "cpu"
+    installed("TensorrtExecutionProvider", "CPUExecutionProvider")
+    assert str(choose_device("auto")) == "cpu"
+    installed("CoreMLExecutionProvider", "CPUExecutionProvider")
+    assert str(choose_device(None)) == "coreml"
+
+
+def test_devices_that_are_not_there_say_what_is():
+    with pytest.raises(OptionError) as caught:
+        choose_device("cuda")
+    assert str(caught.value) == (
+        "device='cuda' is not available; this ONNX Runtime offers cpu; install onnxruntime-gpu in place of onnxruntime"
+    )
+    with pytest.raises(
+        OptionError, match=r"device='warp9' is unknown; pass one of cuda, migraphx, coreml, .*, cpu, with a number"
+    ):
+        choose_device("warp9")

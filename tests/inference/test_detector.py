@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+
+from framehook.inference.errors import OptionError
+from framehook.inference.options import OPTION_NAMES, PredictArgs, PredictOptions
+
+from .brightness import detector, picture
+
+
+def test_the_typed_arguments_and_the_options_are_the_same_list():
+    assert list(PredictArgs.__annotations__) == list(OPTION_NAMES)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"conf": float("nan")}, "conf=nan is out of range; pass a number from 0 to 1"),
+        ({"conf": True}, "conf=True is out of range; pass a number from 0 to 1"),
+        ({"iou": "high"}, "iou='high' is out of range; pass a number from 0 to 1"),
+        ({"batch": 0}, "batch=0 is out of range; pass a whole number from 1"),
+        ({"vid_stride": 1.5}, "vid_stride=1.5 is out of range; pass a whole number from 1"),
+        ({"max_det": -1}, "max_det=-1 is out of range; pass a whole number from 1"),
+        ({"pace": "slow"}, "pace='slow' is unknown; pass 'max' or 'realtime'"),
+        ({"imgsz": (1, 2, 3)}, "imgsz=(1, 2, 3) is not a size; pass a side in pixels or (height, width)"),
+        ({"imgsz": 0}, "imgsz=0 is not a size; pass a side in pixels or (height, width)"),
+        ({"tracker_options": {}}, "tracker_options need a tracker; pass tracker='bytetrack', or call track()"),
+    ],
+)
+def test_values_out_of_range_say_what_fits(options, message):
+    with pytest.raises(OptionError) as caught:
+        PredictOptions(**options)
+    assert str(caught.value) == message
+
+
+def test_open_input_sizes_follow_imgsz_rounded_to_the_stride_and_fixed_ones_do_not():
+    fixed = detector()
+    assert fixed.input_size(PredictOptions()) == (32, 32)
+    assert fixed.input_size(PredictOptions(imgsz=32)) == (32, 32)
+    free = detector()
+    free._graph_size = None
+    assert free.input_size(PredictOptions()) == (640, 640)
+    assert free.input_size(PredictOptions(imgsz=(100, 200))) == (224, 128)
+    assert free.input_size(PredictOptions(imgsz=[96])) == (96, 96)
+
+
+def test_classes_are_named_or_numbered():
+    net = detector()
+    net.names = {0: "person", 2: "car"}
+    assert net.class_filter(PredictOptions()) is None
+    assert net.class_filter(PredictOptions(classes="car")) == {2}
+    assert net.class_filter(PredictOptions(classes=[0, "car"])) == {0, 2}
+    assert net.class_filter(PredictOptions(classes=np.int64(2))) == {2}
+    with pytest.raises(OptionError, match=r"classes: the model has no class 1\. It has 2: person, car"):
+        net.class_filter(PredictOptions(classes=[1]))
+
+
+def test_outputs_without_numbers_give_no_boxes():
+    output = np.full((1, 5, 1), np.nan, np.float32)
+    found = detector(function=lambda tensor: [output]).find([picture(9)], PredictOptions())
+    assert len(found.boxes[0]) == 0
+
+
+def test_a_padded_batch_gives_one_answer_an_image():
+    found = detector(batch=4).find([picture(10), picture(20)], PredictOptions(conf=0.001))
+    assert [round(float(boxes.conf[0]) * 255) for boxes in found.boxes] == [10, 20]

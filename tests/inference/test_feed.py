@@ -1,0 +1,274 @@
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from framehook.inference.errors import SeekError, SourceError, SourceUnavailableError
+from framehook.inference.feed import DirectFeed, ThreadedFeed
+from framehook.inference.frame import Frame, SourceInfo, SourceKind
+from framehook.inference.ledger import Cause, LedgerBook
+from framehook.inference.sources.base import Source
+
+PIXELS = np.zeros((4, 4, 3), np.uint8)
+
+
+class Scripted(Source):
+    """A source whose every frame is let through by the test, or that runs freely."""
+
+    def __init__(self, count=None, *, live=False, stepwise=False, fps=10.0, fail_at=None, kind=SourceKind.VIDEO):
+        self.info = SourceInfo(id="s", name="s", path="s", kind=kind, live=live, fps=fps, frame_count=count)
+        self.seekable = not live
+        self.count = count
+        self.position = 0
+        self.index = 0
+        self.segment = 0
+        self.allowed = threading.Semaphore(0) if stepwise else None
+        self.fail_at = fail_at
+        self.interrupted = threading.Event()
+        self.closed = 0
+
+    def read(self):
+        if self.allowed is not None:
+            self.allowed.acquire()
+        if self.index == self.fail_at:
+            raise SourceUnavailableError("s went away")
+        if self.interrupted.is_set() or (self.count is not None and self.position >= self.count):
+            return None
+        pts = self.position / self.info.fps
+        frame = Frame.of(
+            PIXELS, index=self.index, source=self.info, pts=pts, captured_at=time.monotonic(), segment=self.segment
+        )
+        self.position += 1
+        self.index += 1
+        return frame
+
+    def seek(self, seconds):
+        if not self.seekable:
+            super().seek(seconds)
+        self.position = round(seconds * self.info.fps)
+        self.segment += 1
+
+    def interrupt(self):
+        self.interrupted.set()
+        if self.allowed is not None:
+            self.allowed.release()
+
+    def close(self):
+        self.closed += 1
+
+
+def until(condition, seconds=5.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.001)
+
+
+def make(source, **options):
+    book = LedgerBook()
+    options = {"stride": 1, "depth": 3, "newest_only": None, **options}
+    return ThreadedFeed(source, book, **options), book
+
+
+def ledger(book):
+    read = book.read()
+    return read["s"] if read else None
+
+
+def test_a_file_delivers_every_frame_in_order_however_slow_the_taker():
+    feed, book = make(Scripted(20))
+    taken = []
+    while (frame := feed.take()) is not None:
+        taken.append(frame.index)
+        time.sleep(0.002)
+    feed.close()
+    assert taken == list(range(20))
+    assert ledger(book).captured == 20
+    assert not ledger(book).dropped
+
+
+def test_a_file_is_read_ahead_by_its_depth_and_no_further():
+    source = Scripted(100)
+    feed, book = make(source, depth=3)
+    feed.take()
+    until(lambda: source.index == 4)
+    time.sleep(0.02)
+    assert source.index == 4
+    feed.close()
+    assert (ledger(book).captured, ledger(book).dropped) == (4, {Cause.STOPPED: 3})
+    assert source.closed == 1
+
+
+def test_a_live_source_gives_the_newest_and_counts_what_it_overwrites():
+    source = Scripted(live=True, stepwise=True)
+    feed, book = make(source, newest_only=Cause.OVERWRITTEN)
+    source.allowed.release()
+    assert feed.take().index == 0
+    for _ in range(5):
+        source.allowed.release()
+    until(lambda: source.index == 6)
+    until(lambda: ledger(book).captured == 6)
+    assert feed.take().index == 5
+    feed.close()
+    assert ledger(book).dropped == {Cause.OVERWRITTEN: 4}
+
+
+def test_stride_passes_over_frames_and_counts_them():
+    for kind in (lambda source, book: DirectFeed(source, book, stride=3), lambda source, book: make(source, stride=3)[0]):
+        source, book = Scripted(10), LedgerBook()
+        feed = kind(source, book)
+        indices = [frame.index for frame in iter(feed.take, None)]
+        feed.close()
+        assert indices == [0, 3, 6, 9]
+
+
+def test_stop_ends_a_take_that_waits_for_a_silent_camera():
+    feed, _ = make(Scripted(live=True, stepwise=True), newest_only=Cause.OVERWRITTEN)
+    threading.Timer(0.05, feed.stop).start()
+    began = time.monotonic()
+    assert feed.take() is None
+    feed.close()
+    assert time.monotonic() - began < 0.25
+
+
+def test_a_read_that_never_returns_is_left_behind():
+    class Stuck(Scripted):
+        free = threading.Event()
+
+        def read(self):
+            self.free.wait()
+
+        def interrupt(self): ...
+
+    source = Stuck(live=True)
+    feed, _ = make(source, newest_only=Cause.OVERWRITTEN)
+    threading.Timer(0.02, feed.stop).start()
+    began = time.monotonic()
+    assert feed.take() is None
+    feed.close()
+    assert time.monotonic() - began < 0.4
+    assert source.closed == 0
+    source.free.set()
+    until(lambda: source.closed == 1)
+
+
+def test_the_error_of_the_source_comes_after_the_frames_before_it():
+    feed, _ = make(Scripted(10, fail_at=2))
+    assert [feed.take().index, feed.take().index] == [0, 1]
+    with pytest.raises(SourceUnavailableError, match="s went away"):
+        feed.take()
+    assert feed.take() is None
+    feed.close()
+
+
+@pytest.mark.parametrize("threaded", [True, False])
+def test_whatever_a_users_iterable_raises_becomes_a_source_error(threaded):
+    class Broken(Scripted):
+        def read(self):
+            raise ZeroDivisionError("division by zero")
+
+    feed = make(Broken(3))[0] if threaded else DirectFeed(Broken(3), LedgerBook(), stride=1)
+    with pytest.raises(SourceError, match="s failed: ZeroDivisionError: division by zero") as caught:
+        feed.take()
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    feed.close()
+
+
+def test_a_seek_drops_what_was_read_ahead_and_works_after_the_end_was_read():
+    feed, book = make(Scripted(5), depth=10)
+    assert feed.take().pts == 0
+    until(lambda: ledger(book).captured == 5)
+    feed.seek(0.3)
+    frames = list(iter(feed.take, None))
+    feed.close()
+    assert [round(frame.pts, 1) for frame in frames] == [0.3, 0.4]
+    assert [frame.index for frame in frames] == [5, 6]
+    assert all(frame.segment == 1 for frame in frames)
+    assert ledger(book).dropped == {Cause.SEEK: 4}
+
+
+def test_what_cannot_seek_says_so_in_the_callers_thread():
+    feed, _ = make(Scripted(live=True), newest_only=Cause.OVERWRITTEN)
+    with pytest.raises(SeekError, match="s cannot seek"):
+        feed.seek(1)
+    feed.close()
+
+
+def test_the_gate_holds_while_paused_lets_steps_through_and_opens_on_stop():
+    feed, _ = make(Scripted(10))
+    assert feed.enter()
+    feed.pause()
+    passed = []
+    thread = threading.Thread(target=lambda: [passed.append(feed.enter()) for _ in range(4)])
+    thread.start()
+    time.sleep(0.03)
+    assert passed == []
+    feed.step(2)
+    until(lambda: len(passed) == 2)
+    time.sleep(0.02)
+    assert len(passed) == 2
+    feed.stop()
+    thread.join()
+    assert passed == [True, True, False, False]
+    feed.close()
+
+
+def test_frames_of_a_paused_camera_are_counted_and_the_next_is_fresh():
+    source = Scripted(live=True, stepwise=True)
+    feed, book = make(source, newest_only=Cause.OVERWRITTEN)
+    source.allowed.release()
+    feed.take()
+    source.allowed.release()
+    until(lambda: ledger(book).captured == 2)
+    feed.pause()
+    for _ in range(3):
+        source.allowed.release()
+    until(lambda: ledger(book).captured == 5)
+    assert ledger(book).dropped == {Cause.PAUSED: 4}
+    feed.resume()
+    source.allowed.release()
+    assert feed.take().index == 5
+    feed.close()
+
+
+def test_a_file_in_real_time_keeps_its_pace_and_drops_what_is_late():
+    feed, book = make(Scripted(12, fps=100.0), newest_only=Cause.PACE)
+    began = time.monotonic()
+    first = feed.take()
+    time.sleep(0.055)
+    rest = list(iter(feed.take, None))
+    elapsed = time.monotonic() - began
+    feed.close()
+    assert elapsed >= 0.109
+    assert first.index == 0
+    assert rest[-1].index == 11
+    dropped = ledger(book).dropped.get(Cause.PACE, 0)
+    assert dropped >= 3
+    assert 1 + len(rest) + dropped == 12
+
+
+def test_a_paused_file_in_real_time_stands_still():
+    source = Scripted(50, fps=100.0)
+    feed, book = make(source, newest_only=Cause.PACE)
+    feed.take()
+    feed.pause()
+    time.sleep(0.03)
+    read = source.index
+    time.sleep(0.08)
+    assert source.index <= read + 1
+    feed.resume()
+    frame = feed.take()
+    assert frame.index <= read + 1
+    feed.close()
+    assert Cause.PAUSED not in ledger(book).dropped
+
+
+def test_closing_before_anything_was_read_closes_the_source_and_starts_no_thread():
+    source = Scripted(3)
+    feed, _ = make(source)
+    before = threading.active_count()
+    feed.close()
+    feed.close()
+    assert source.closed == 1
+    assert threading.active_count() == before
