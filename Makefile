@@ -16,6 +16,11 @@ BIN       := $(VENV)/bin
 # Torch comes first and pinned: left to itself, pip takes the newest build with several gigabytes of CUDA.
 TORCH := torch==2.13.0
 
+# What benchmarks run that compare themselves with others; left out where the recorded test data is absent.
+DATA        := $(or $(FRAMEHOOK_TEST_DATA),../shared/data)
+BENCH_MODEL ?= $(wildcard $(DATA)/models/yolox_nano_416.onnx)
+BENCH_CLIP  ?= $(wildcard $(DATA)/clips/vtest.avi)
+
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
@@ -39,9 +44,14 @@ lint: $(VENV)/.installed
 check: lint test
 
 bench: $(VENV)/.installed
-	@for script in benchmarks/bench_*.py; do \
-		test -e "$$script" || { echo "there are no benchmarks"; exit 0; }; \
-		echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+	@for script in $(sort $(wildcard benchmarks/*.py)); do \
+		echo "== $$script"; \
+		case "$$(grep -c '"--clip"' $$script):$(BENCH_MODEL):$(BENCH_CLIP)" in \
+			0:*) $(BIN)/python $$script ;; \
+			*::* | *:) echo "skipped: name a model and a clip: make bench BENCH_MODEL=x.onnx BENCH_CLIP=y.mp4" ;; \
+			*) $(BIN)/python $$script --model $(BENCH_MODEL) --clip $(BENCH_CLIP) ;; \
+		esac || exit 1; \
+	done
 
 clean:
 	rm -rf $(DEMO_VENV) $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
@@ -63,14 +73,14 @@ endef
 $(DEMO_VENV)/.installed: pyproject.toml
 	$(call make_venv,$(DEMO_VENV))
 	@echo "Installing Framehook into $(DEMO_VENV) (once; about a minute) ..."
-	@$(DEMO_VENV)/bin/pip install --quiet --editable '.[demo]'
+	@$(DEMO_VENV)/bin/pip install -qq --editable '.[demo]'
 	$(call check_system,$(DEMO_VENV))
 	@touch $@
 
 $(VENV)/.installed: pyproject.toml
 	$(call make_venv,$(VENV))
 	@echo "Installing Framehook and everything its tests want into $(VENV) (once; some minutes) ..."
-	@$(BIN)/pip install --quiet '$(TORCH)'
-	@$(BIN)/pip install --quiet --editable '.[all,dev]'
+	@$(BIN)/pip install -qq '$(TORCH)'
+	@$(BIN)/pip install -qq --editable '.[all,dev]'
 	$(call check_system,$(VENV))
 	@touch $@

@@ -31,11 +31,11 @@ Framehook: real-time video inference with a callback at every stage.
 
   framehook demo                       see it work on a real clip
   framehook track 0                    follow people in front of your webcam
-  framehook predict clip.mp4 --save    find people in a video and save it annotated
+  framehook predict clip.mp4 --save    find people in a video, save it annotated
 
 'framehook --help' lists all commands."""
 
-SOURCES = "a camera's number, a file, folder, pattern, URL or testsrc; several files are taken one after another"
+SOURCES = "A camera's number, a file, folder, pattern, URL, or testsrc; several files are taken one after another"
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -83,7 +83,9 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and what t
 ModelFile = Annotated[
     str | None, typer.Option("--model", "-m", metavar="FILE", help="An .onnx file. [default: the bundled person detector]")
 ]
-Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, coreml ... [default: the best installed]")]
+Device = Annotated[
+    str | None, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, coreml ... [default: the best installed]")
+]
 DecoderName = Annotated[
     str | None, typer.Option("--decoder", metavar="NAME", help="How its outputs are laid out. [default: recognised]")
 ]
@@ -91,7 +93,9 @@ DecoderName = Annotated[
 
 @app.command()
 def demo(
-    save_dir: Annotated[Path | None, typer.Option(help="Where to save. [default: the next free runs/demo]")] = None,
+    save_dir: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where to save. [default: the next free runs/demo]")
+    ] = None,
     debug: Debug = False,
 ) -> int:
     """See it work: people tracked in a real clip, in seconds, without a camera."""
@@ -100,31 +104,51 @@ def demo(
     return run_demo(save_dir=save_dir, debug=debug)
 
 
-@app.command("predict", help="Detect objects in SOURCE.", epilog=f"SOURCE is {SOURCES}.")
-@app.command("track", help="Detect objects in SOURCE and follow them.", epilog=f"SOURCE is {SOURCES}.")
+@app.command("predict", help="Detect objects in SOURCE.")
+@app.command("track", help="Detect objects in SOURCE and follow them.")
 def detect(
     context: typer.Context,
-    source: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="What to look at.", show_default=False)],
+    source: Annotated[list[str], typer.Argument(metavar="SOURCE", help=f"{SOURCES}.", show_default=False)],
     model: ModelFile = None,
-    conf: Annotated[float | None, typer.Option(help="Least score of a detection, 0 to 1. [default: 0.25]")] = None,
-    iou: Annotated[float | None, typer.Option(help="Overlap above which the lower score goes. [default: 0.7]")] = None,
-    imgsz: Annotated[str | None, typer.Option(metavar="SIDE|H,W", help="Network input. [default: the model's]")] = None,
-    classes: Annotated[list[str] | None, typer.Option(help="Only these, by name or number: person,car.")] = None,
-    max_det: Annotated[int | None, typer.Option(help="Most detections a frame. [default: 300]")] = None,
+    conf: Annotated[
+        float | None, typer.Option(metavar="NUMBER", help="Least score of a detection, 0 to 1. [default: 0.25]")
+    ] = None,
+    iou: Annotated[
+        float | None, typer.Option(metavar="NUMBER", help="Overlap above which the lower score goes. [default: 0.7]")
+    ] = None,
+    imgsz: Annotated[
+        str | None, typer.Option(metavar="SIDE", help="Network input in pixels: 640, or height,width. [default: the model's]")
+    ] = None,
+    classes: Annotated[
+        list[str] | None, typer.Option(metavar="NAMES", help="Only these, by name or number: person,car.")
+    ] = None,
+    max_det: Annotated[int | None, typer.Option(metavar="COUNT", help="Most detections a frame. [default: 300]")] = None,
     agnostic_nms: Annotated[bool, typer.Option("--agnostic-nms", help="Suppress overlaps across classes.")] = False,
-    batch: Annotated[int | None, typer.Option(help="Frames a network call. [default: 1]")] = None,
-    vid_stride: Annotated[int | None, typer.Option(help="Use every n-th frame. [default: 1]")] = None,
-    pace: Annotated[str | None, typer.Option(metavar="max|realtime", help="Of files. [default: max]")] = None,
-    frames: Annotated[int | None, typer.Option(min=1, help="Stop after this many frames.")] = None,
-    save: Annotated[bool, typer.Option("--save/--no-save", help="Save annotated video or pictures.")] = False,
+    batch: Annotated[int | None, typer.Option(metavar="COUNT", help="Frames a network call. [default: 1]")] = None,
+    vid_stride: Annotated[int | None, typer.Option(metavar="COUNT", help="Use every n-th frame. [default: 1]")] = None,
+    pace: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of files: max, or realtime, which drops what is late. [default: max]")
+    ] = None,
+    frames: Annotated[int | None, typer.Option(metavar="COUNT", min=1, help="Stop after this many frames.")] = None,
+    save: Annotated[
+        bool | None, typer.Option("--save/--no-save", help="Save annotated video or pictures.", show_default=False)
+    ] = None,
     save_txt: Annotated[bool, typer.Option("--save-txt", help="Save a YOLO text file a frame.")] = False,
-    save_dir: Annotated[Path | None, typer.Option(help="Where to save. [default: the next free runs/predict]")] = None,
+    save_dir: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Save, and there. [default: the next free runs/predict]")
+    ] = None,
     overlay: Annotated[
         list[str] | None,
-        typer.Option(help="What to draw: boxes, labels, confidence, trails, heatmap, blur, pixelate, or none."),
+        typer.Option(
+            metavar="NAMES", help="What to draw: boxes, labels, confidence, trails, heatmap, blur, pixelate, or none."
+        ),
     ] = None,
-    tracker: Annotated[str | None, typer.Option(metavar="NAME", help="[default: bytetrack for track, else none]")] = None,
-    tracker_option: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="One of its settings.")] = None,
+    tracker: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What follows objects. [default: bytetrack for track, none for predict]")
+    ] = None,
+    tracker_option: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A setting of the tracker: lost_track_buffer=60.")
+    ] = None,
     callbacks: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="Python file of functions named after events.")
     ] = None,
@@ -148,7 +172,8 @@ def detect(
         "batch": batch,
         "vid_stride": vid_stride,
         "pace": pace,
-        "save": save,
+        # Who names a folder wants something saved in it.
+        "save": save if save is not None else save_dir is not None and not save_txt,
         "save_txt": save_txt,
         "save_dir": save_dir,
         "tracker": tracker or ("bytetrack" if context.info_name == "track" else None),

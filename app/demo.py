@@ -19,6 +19,9 @@ from framehook.model import Model
 
 CONFIDENCE = 0.30
 """The threshold that the card of the bundled model recommends."""
+SURE = 0.50
+"""The score from which a box starts a track here, so that a car's mirror that looks like a person for a moment is not counted as
+one; weaker boxes carry on the tracks there are."""
 
 
 def run_demo(*, save_dir: Path | None = None, debug: bool = False) -> int:
@@ -36,6 +39,7 @@ def run_demo(*, save_dir: Path | None = None, debug: bool = False) -> int:
         {
             "conf": CONFIDENCE,
             "tracker": "bytetrack",
+            "tracker_options": {"track_activation_threshold": SURE},
             "overlay": ("boxes", "labels", "trails"),
             "save": True,
             "save_dir": folder,
@@ -50,15 +54,15 @@ def _finish(predictor: Predictor, tally: Tally, saved: list[Path]) -> None:
     print_summary(out, predictor, tally, saved, pictures=0)
     command = command_name()
     tries = {
-        f"{command} track 0 --save": "people in front of your webcam",
-        f"{command} predict photo.jpg --save": "a picture, folder, video or URL",
-        f"{command} --help": "everything else",
+        "your webcam": f"{command} track 0 --save",
+        "your own picture": f"{command} predict photo.jpg --save",
+        "everything else": f"{command} --help",
     }
     out.print()
     out.print("Try next:")
     width = max(map(len, tries))
-    for typed, meaning in tries.items():
-        out.print(f"  {typed:<{width}}  {meaning}")
+    for meaning, typed in tries.items():
+        out.print(f"  {meaning:<{width}}  {typed}")
 
 
 def command_name() -> str:

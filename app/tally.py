@@ -41,6 +41,7 @@ class Tally(Callback):
         self._known: dict[tuple[str, int], None] = {}
 
     def on_predict_batch_end(self, predictor: Any) -> None:
+        """Count the results of a batch."""
         for result in predictor.frame_results:
             self._count(result)
             if self._on_result is not None:

@@ -172,6 +172,6 @@ def _collect(run: Run) -> list[Any]:
         if held > RETAINED_WARNING and not warned:
             warned = True
             warnings.warn(
-                f"{len(results)} results hold over 1 GB of frames; pass stream=True to take them one by one", stacklevel=4
+                f"{len(results)} results hold over 1 GB of frames; pass stream=True to take them one by one", stacklevel=3
             )
     return results

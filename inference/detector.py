@@ -15,7 +15,7 @@ from framehook.inference.backends.base import Backend, Mode, Tensor
 from framehook.inference.boxes import Boxes
 from framehook.inference.decoders.base import Candidates, Decoder
 from framehook.inference.decoders.nms import select, suppress
-from framehook.inference.errors import InferenceError, OptionError, did_you_mean
+from framehook.inference.errors import InferenceError, OptionError, UnknownLayoutError, did_you_mean
 from framehook.inference.geometry import Letterbox
 from framehook.inference.options import PredictOptions
 from framehook.inference.preprocess import InputFormat, Preprocessor
@@ -172,6 +172,8 @@ class Detector:
         for outputs, placements in zip(computed.outputs, computed.placements, strict=True):
             try:
                 batch = self.decoder.decode(outputs, input_size=computed.input_size, conf=options.conf)
+            except UnknownLayoutError:
+                raise
             except (ValueError, IndexError, TypeError) as error:
                 shapes = ", ".join("x".join(map(str, np.shape(output))) for output in outputs)
                 raise InferenceError(
@@ -179,8 +181,7 @@ class Detector:
                 ) from error
             for candidates, placement in zip(batch, placements, strict=False):  # a padded batch has rows without an image
                 kept = self._keep(candidates, options, classes)
-                width, height = placement.frame_size
-                boxes.append(Boxes(placement.to_frame(kept.xyxy), kept.conf, kept.cls, orig_shape=(height, width)))
+                boxes.append(_in_frame(kept, placement))
         count = max(len(boxes), 1)
         speed = {
             "preprocess": computed.preprocess_ms / count,
@@ -208,3 +209,13 @@ class Detector:
         except IndexError:
             dtype: Any = self.backend.network.inputs[0].dtype
             return Preprocessor(self.form, input_size=size, batch=batch, dtype=dtype)
+
+
+def _in_frame(found: Candidates, placement: Letterbox) -> Boxes:
+    """Boxes in frame pixels; one that lies wholly in the padding has nothing left in the frame and is dropped."""
+    width, height = placement.frame_size
+    xyxy = placement.to_frame(found.xyxy)
+    inside = (xyxy[:, 2] > xyxy[:, 0]) & (xyxy[:, 3] > xyxy[:, 1])
+    if not inside.all():
+        xyxy, found = xyxy[inside], found[inside]
+    return Boxes(xyxy, found.conf, found.cls, orig_shape=(height, width))

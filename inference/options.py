@@ -92,6 +92,13 @@ class PredictOptions:
             raise OptionError(f"imgsz={self.imgsz!r} is not a size; pass a side in pixels or (height, width)")
         if self.tracker_options is not None and self.tracker is None:
             raise OptionError("tracker_options need a tracker; pass tracker='bytetrack', or call track()")
+        # Checked here, so that a change between frames fails where it is asked for. Those who draw and track know their names.
+        from framehook.inference.callbacks.overlay import check_layers
+        from framehook.inference.callbacks.tracking import check_tracker
+
+        check_layers(self.overlay)
+        if self.tracker is not None:
+            check_tracker(self.tracker, self.tracker_options or {})
 
     @classmethod
     def build(cls, options: Mapping[str, Any]) -> Self:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from framehook.inference.errors import RecordingError
+from framehook.inference.frame import SourceInfo, SourceKind
 from framehook.inference.options import PredictOptions
+
+if TYPE_CHECKING:
+    from framehook.inference.predictor import Predictor
 
 RUNS: Final = Path("runs")
 
@@ -36,3 +42,47 @@ def make_save_dir(options: PredictOptions) -> Path | None:
     except OSError as error:
         raise RecordingError(f"the folder to save in cannot be made: {error.strerror}: {error.filename}") from error
     return None
+
+
+def folder_of(predictor: Predictor) -> Path:
+    """The folder a run saves in, made now if the run's options ask for none.
+
+    Raises:
+        RecordingError: it cannot be made.
+    """
+    if predictor.save_dir is None:
+        predictor.save_dir = make_save_dir(predictor.args.replace({"save": True}))
+    assert predictor.save_dir is not None  # it saves
+    return predictor.save_dir
+
+
+def stem_of(source: SourceInfo) -> str:
+    """A file name, without ending, for what is saved of a source."""
+    of_file = source.kind in (SourceKind.VIDEO, SourceKind.IMAGE)
+    stem = Path(source.name).stem if of_file else source.name
+    return re.sub(r'[\x00-\x1f\s/\\:*?"<>|]+', "_", stem).strip("_.")[:100] or "source"
+
+
+def numbered(path: Path) -> Iterator[Path]:
+    """`name.mp4`, `name_2.mp4`, `name_3.mp4` ..."""
+    yield path
+    for number in itertools.count(2):
+        yield path.with_name(f"{path.stem}_{number}{path.suffix}")
+
+
+def free_file(path: Path) -> Path:
+    """Make an empty file under the first of the `numbered` names that is free, so that nothing is ever overwritten.
+
+    Raises:
+        RecordingError: it cannot be made.
+    """
+    try:
+        for free in numbered(path):
+            try:
+                free.touch(exist_ok=False)  # the making itself claims the name
+            except FileExistsError:
+                continue
+            return free
+    except OSError as error:
+        raise RecordingError(f"{path} cannot be written: {error.strerror or error}") from error
+    raise AssertionError("there is always another number")

@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Final
 
-import cv2
-import numpy as np
-import numpy.typing as npt
-
-from framehook.inference.boxes import Boxes
 from framehook.inference.callbacks.base import Callback
+from framehook.inference.callbacks.drawing import PALETTE, Look, draw
+from framehook.inference.callbacks.past import Past
 from framehook.inference.callbacks.per_source import PerRun, PerSource
 from framehook.inference.errors import OptionError, did_you_mean
-from framehook.inference.frame import Frame
 from framehook.inference.result import Image, Result
 
 if TYPE_CHECKING:
-    import supervision
-
     from framehook.inference.predictor import Predictor
 
 LAYERS: Final = ("blur", "pixelate", "heatmap", "trails", "boxes", "labels", "confidence")
 """Every layer, from the lowest to the highest."""
-_HEAT_CELLS: Final = 128  # along the longer side; each frame holds its own heat, so that a late look is right
-_GREY: Final = "#8a8f98"
 
 
 class Overlay(Callback):
-    """Draws on `result.canvas`, when it is first looked at; a canvas that nobody looks at costs nothing.
+    """Draws on `result.canvas`, when it is first looked at; a canvas that nobody looks at costs next to nothing.
 
     Layers, from the lowest to the highest: `blur` or `pixelate` what is in the boxes, `heatmap` (where boxes stood since the
     source began), `trails` (the way of each track), `boxes`, `labels` (id and name) and `confidence` (the score, in the label).
     Lines and letters grow with the frame. Colours follow the track id where there is one, else the class; grey is a box that
     belongs to no track.
 
-    Trails and heat are kept for each source of each run, begin anew where the source is interrupted, and show the state at
-    their own frame however late, and from whatever thread, its canvas is looked at.
+    Trails and heat are kept for each source of each run and begin anew where the source is interrupted. A canvas shows them
+    as they were at its own frame, however late and from whatever thread it is looked at.
     """
 
     order: ClassVar[int] = -90
@@ -49,38 +40,108 @@ class Overlay(Callback):
         trail_length: int = 30,
         line_width: int | None = None,
         text_scale: float | None = None,
-        colors: Sequence[str] | None = None,
+        colors: Sequence[str] = PALETTE,
     ) -> None:
         """Choose what is drawn.
 
         Args:
             *layers: Any of blur, pixelate, heatmap, trails, boxes, labels, confidence, in any order; none follows the run's
-                option `overlay`, also where it changes between frames.
+                option `overlay`, also where it changes between frames. An overlay with layers of its own is drawn instead of
+                what the option says.
             trail_length: Frames over which a trail reaches back.
-            line_width: Pixels; None for one that suits the frame.
-            text_scale: Height of the letters, 1 being about 22 pixels; None for one that suits the frame.
-            colors: Colours to take turns, such as `["#ff0000", "#00ff00"]`; None for a palette of 16.
+            line_width: Pixels; None for a width that suits the frame.
+            text_scale: Size of the letters, 1 being 22 pixels high; None for a size that suits the frame.
+            colors: Colours to take turns, such as `["#ff0000", "#00ff00"]`.
 
         Raises:
             OptionError: no such layer, the message naming the nearest; or a value out of range.
         """
-        self._layers = check_layers(layers) if layers else None
         if trail_length < 1:
             raise OptionError(f"trail_length={trail_length!r} is out of range; pass a whole number from 1")
+        self._layers = check_layers(layers) if layers else None
+        self._look = Look(tuple(colors), line_width, text_scale)
         self._trail_length = trail_length
-        self._look = _Look(line_width, text_scale, tuple(colors) if colors else PALETTE)
-        self._look.palette()
-        self._runs: PerRun[PerSource[_Past]] = PerRun(lambda: PerSource(_Past.before))
+        self._runs: PerRun[_State] = PerRun(_State)
 
     def on_predict_postprocess_end(self, predictor: Predictor) -> None:
         layers = self._wanted(predictor)
+        state = self._runs.of(predictor)
+        state.painters = []
         if not layers:
             return
-        sources = self._runs.of(predictor) if _KEPT & layers else None
+        # Who looks at a canvas before the end of the batch sees the boxes of the batch as they are by now.
+        for_now: dict[int, Past] = {}
         for result in predictor.frame_results:
-            past = sources.of(result.frame).at(result.frame) if sources is not None else None
-            result.add_painter(_Painter(layers, self._look, past, self._trail_length))
-            ...
+            source = state.sources.of(result.frame)
+            past = for_now.get(id(source), source.past).until(result.frame)
+            for_now[id(source)] = past
+            if len(predictor.frame_results) > 1:
+                for_now[id(source)] = past.extended(result.boxes, layers, self._trail_length)
+            painter = _Painter(layers, self._look, past)
+            state.painters.append(painter)
+            result.add_painter(painter)
+
+    def on_predict_batch_end(self, predictor: Predictor) -> None:
+        # Only now are the boxes what users' callbacks made of them.
+        state = self._runs.of(predictor)
+        for painter, result in zip(state.painters, predictor.frame_results, strict=False):
+            source = state.sources.of(result.frame)
+            painter.past = source.past.until(result.frame)
+            source.past = painter.past.extended(result.boxes, painter.layers, self._trail_length)
+        state.painters = []
 
     def on_predict_end(self, predictor: Predictor) -> None:
         self._runs.pop(predictor)
+
+    def _wanted(self, predictor: Predictor) -> frozenset[str]:
+        if self._layers is not None:
+            return self._layers
+        layers = check_layers(predictor.args.overlay)
+        return frozenset() if layers and _has_other(predictor, self) else layers
+
+
+def check_layers(layers: Sequence[str] | str | None) -> frozenset[str]:
+    """Check the names of layers: a sequence, a text with commas between them, or None for nothing.
+
+    Raises:
+        OptionError: no such layer; the message names the nearest.
+    """
+    names = layers.replace(",", " ").split() if isinstance(layers, str) else list(layers or ())
+    for name in names:
+        if name not in LAYERS:
+            hint = did_you_mean(str(name), LAYERS)
+            raise OptionError(f"unknown overlay layer {name!r}.{hint} The layers are {', '.join(LAYERS)}.")
+    return frozenset(names)
+
+
+class _Painter:
+    """Draws one result. It holds what came before its frame, and reads the boxes when it draws."""
+
+    __slots__ = ("layers", "look", "past")
+
+    def __init__(self, layers: frozenset[str], look: Look, past: Past) -> None:
+        self.layers = layers
+        self.look = look
+        self.past = past
+
+    def __call__(self, result: Result, canvas: Image) -> None:
+        draw(canvas, result, self.layers, self.look, self.past)
+
+
+@dataclass(slots=True)
+class _SourceState:
+    past: Past
+
+
+@dataclass(slots=True)
+class _State:
+    """What is kept for a run."""
+
+    sources: PerSource[_SourceState] = field(default_factory=lambda: PerSource(lambda frame: _SourceState(Past.none(frame))))
+    painters: list[_Painter] = field(default_factory=list)
+
+
+def _has_other(predictor: Predictor, own: Overlay) -> bool:
+    """Whether a user added an overlay with layers of its own to the run."""
+    others = (getattr(registration.function, "__self__", None) for registration in predictor.callbacks)
+    return any(isinstance(other, Overlay) and other is not own and other._layers is not None for other in others)

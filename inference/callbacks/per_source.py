@@ -84,9 +84,7 @@ class PerSource(Generic[StateT]):
         return [kept.state for kept in self._kept.values()]
 
     def _drop_idle(self) -> None:
-        idle = [
-            key for key, kept in self._kept.items() if not kept.live and self._frames - kept.last_used > IDLE_FRAMES
-        ]
+        idle = [key for key, kept in self._kept.items() if not kept.live and self._frames - kept.last_used > IDLE_FRAMES]
         for key in idle:
             state = self._kept.pop(key).state
             if self._let_go is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
@@ -63,9 +62,10 @@ class Tracking(Callback):
         if tracker is None and (options or keep_unconfirmed):
             given = next(iter(options), KEEP_UNCONFIRMED)
             raise OptionError(f"the tracking option '{given}' needs a tracker; pass its name first, such as 'bytetrack'")
-        self._chosen = None if tracker is None else (tracker, MappingProxyType({**options, KEEP_UNCONFIRMED: keep_unconfirmed}))
+        self._chosen: tuple[str, Mapping[str, Any]] | None = None
         if tracker is not None:
             check_tracker(tracker, options)
+            self._chosen = tracker, {**options, KEEP_UNCONFIRMED: keep_unconfirmed}
         self._runs: PerRun[PerSource[_Follower]] = PerRun(lambda: PerSource(lambda _frame: _Follower()))
 
     def on_predict_postprocess_end(self, predictor: Predictor) -> None:
@@ -80,7 +80,8 @@ class Tracking(Callback):
             return
         sources = self._runs.of(predictor)
         for result in predictor.frame_results:
-            result.boxes = sources.of(result.frame).follow(result.frame, result.boxes, *chosen, predictor.args)
+            name, options = chosen
+            result.boxes = sources.of(result.frame).follow(result.frame, result.boxes, name, options, predictor.args)
 
     def on_predict_end(self, predictor: Predictor) -> None:
         self._runs.pop(predictor)
@@ -145,7 +146,7 @@ class _Follower:
         followed = tracker.update(detections, frame=image, timestamp=self._time_of(frame, args))
         given = np.full(len(boxes), -1, np.int64)
         if len(followed):
-            given[np.asarray(followed.data["row"], np.int64)] = followed.tracker_id
+            given[np.asarray(followed.data["row"], np.int64)] = np.asarray(followed.tracker_id, np.int64)
         given[given >= 0] += self.first_id
         self.next_id = max(self.next_id, int(given.max(initial=-1)) + 1)
         if options.get(KEEP_UNCONFIRMED):
@@ -207,7 +208,7 @@ def _lookup(name: str) -> TrackerInfo:
     from trackers.core.base import BaseTracker
 
     names = tracker_names()
-    info = BaseTracker._lookup_tracker(name) if isinstance(name, str) else None
+    info = BaseTracker._lookup_tracker(str(name))
     if info is None:
         hint = did_you_mean(str(name), names)
         raise OptionError(f"unknown tracker {name!r}.{hint} The trackers are {', '.join(names)}.")

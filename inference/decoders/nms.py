@@ -1,8 +1,9 @@
 """Which candidates become detections: score, class, overlap and number.
 
-Non-maximum suppression is our own because OpenCV's is not exact: `cv2.dnn.NMSBoxesBatched` keeps classes apart by moving each
-by the largest coordinate, so that boxes with negative coordinates meet boxes of other classes, and single precision decides
-overlaps near the threshold wrongly. It is also slower from some hundred candidates on.
+Non-maximum suppression is our own because `cv2.dnn.NMSBoxesBatched` differs from the definition (OpenCV 5.0, against plain
+loops): boxes of different classes meet where coordinates are negative, as it keeps classes apart by an offset of the largest
+coordinate, and boxes without area suppress each other. It also takes 0.2 s for 8000 candidates (it ends when all are judged);
+for a few hundred and less it is the faster one, by well under a millisecond.
 """
 
 from __future__ import annotations

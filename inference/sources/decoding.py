@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any, cast
 
@@ -87,8 +88,17 @@ class Decoder:
         self._stream = stream
 
     def __iter__(self) -> Iterator[VideoFrame]:
-        for packet in self._container.demux(self._stream):
-            try:
-                yield from packet.decode()
-            except av.error.InvalidDataError:
-                self.damaged += 1
+        failure: av.error.FFmpegError | None = None
+        try:
+            for packet in self._container.demux(self._stream):
+                try:
+                    yield from packet.decode()
+                except av.error.InvalidDataError:
+                    self.damaged += 1
+        except av.error.FFmpegError as error:
+            failure = error
+        if failure is not None:
+            # The packets stop here; pictures that wait in the decoder for their turn are still good.
+            with suppress(av.error.FFmpegError):
+                yield from self._stream.decode(None)
+            raise failure

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from av.video.stream import VideoStream
 
 from framehook.inference.errors import FramehookError, SourceFormatError, SourceUnavailableError
 from framehook.inference.frame import Frame, SourceInfo, SourceKind
-from framehook.inference.sources.addresses import names_file, redacted, scheme_of, short_name
+from framehook.inference.sources.addresses import redacted, scheme_of, short_name
 from framehook.inference.sources.base import Source, unique_id
 from framehook.inference.sources.decoding import Decoder, PictureMaker, tick_of, video_stream
 from framehook.inference.sources.video import VideoSource
@@ -33,7 +34,7 @@ OPEN_TIMEOUT = READ_TIMEOUT = 10.0  # s
 
 
 def open_url(url: str, *, open_timeout: float = OPEN_TIMEOUT, read_timeout: float = READ_TIMEOUT) -> Source:
-    """Open an address: live, or a file where an HTTP server says how long it is or the address ends like one.
+    """Open an address: a live stream, or a file where a web server says how long it is.
 
     Args:
         url: The address; its user name, password and secret parameters appear in no name and no message.
@@ -44,13 +45,33 @@ def open_url(url: str, *, open_timeout: float = OPEN_TIMEOUT, read_timeout: floa
         SourceUnavailableError: nobody answers, or the server refuses.
         SourceFormatError: what it sends is no video.
     """
-    if names_file(url):
-        return VideoSource(url, open_timeout=open_timeout / 2, read_timeout=read_timeout)
-    connection = Connection(url, open_timeout=open_timeout, read_timeout=read_timeout)
-    if connection.lasts and scheme_of(url) in ("http", "https"):
-        connection.close()
-        return VideoSource(url, open_timeout=open_timeout / 2, read_timeout=read_timeout)
-    return StreamSource(connection)
+    container = connect(url, open_timeout=open_timeout, read_timeout=read_timeout)
+    if scheme_of(url) in ("http", "https") and _is_file(container):
+        container.close()
+        return VideoSource(url, open_timeout=open_timeout, read_timeout=read_timeout)
+    return StreamSource(Connection(container, url, read_timeout=read_timeout))
+
+
+def connect(url: str, *, open_timeout: float, read_timeout: float) -> InputContainer:
+    """Open an address with little delay and bounded waits.
+
+    Raises:
+        SourceUnavailableError: nobody answers, or the server refuses.
+        SourceFormatError: what it sends is no video.
+    """
+    options = dict(_LOW_LATENCY)
+    if scheme_of(url) in ("rtsp", "rtsps"):
+        options["rtsp_transport"] = "tcp"  # over UDP every lost packet smears the picture
+    shown = redacted(url)
+    try:
+        # PyAV allows the time-out twice: to connect, and to look into the stream.
+        return av.open(url, options=options, timeout=(open_timeout / 2, read_timeout))
+    except av.error.InvalidDataError as error:
+        failure: FramehookError = SourceFormatError(f"{shown} sends no video that can be read ({error.strerror})")
+    except av.error.FFmpegError as error:
+        complaint = _complaint(error, open_timeout)
+        failure = SourceUnavailableError(f"{shown} {complaint}; check the address and that the server runs")
+    raise failure  # outside of `except`: the original names the whole URL, password included
 
 
 @dataclass(slots=True)
@@ -65,23 +86,20 @@ class _Handover:
 
 
 class Connection:
-    """One connection to a server, from its opening to its end.
+    """One connection to a server, until its end.
 
     FFmpeg cannot be woken from a read that waits for the network, and breaking it off by a short time-out loses the place in
     the stream. So a thread of its own reads, and whoever waits for it can stop waiting at any time. The thread ends, and closes
     what it holds, as soon as FFmpeg returns: at once, or after the read time-out.
     """
 
-    def __init__(self, url: str, *, open_timeout: float, read_timeout: float) -> None:
-        """Connect, and find out what is sent.
+    def __init__(self, container: InputContainer, url: str, *, read_timeout: float) -> None:
+        """Take over what `connect` opened, and begin to receive.
 
         Raises:
-            SourceUnavailableError: nobody answers, or the server refuses.
-            SourceFormatError: what it sends is no video.
+            SourceFormatError: there is no video in it.
         """
         shown = redacted(url)
-        # PyAV allows the time-out twice: to connect, and to look into the stream.
-        container = _open_container(url, shown, (open_timeout / 2, read_timeout), open_timeout)
         try:
             stream = video_stream(container, shown)
         except FramehookError:
@@ -93,8 +111,6 @@ class Connection:
         self.size = (context.width, context.height) if context.width and context.height else None
         #: Nominal frames per second, or None.
         self.fps = float(stream.average_rate) if stream.average_rate else None
-        #: Whether the server says how long it is, in seconds or bytes.
-        self.lasts = bool(container.duration and container.duration > 0) or (container.size > 0 and not _is_list(container))
         #: The address without its secrets.
         self.shown = shown
         #: Its short form for people.
@@ -192,22 +208,15 @@ class StreamSource(Source):
         return taken
 
 
-def _open_container(url: str, shown: str, timeouts: tuple[float, float], patience: float) -> InputContainer:
-    options = dict(_LOW_LATENCY)
-    if url.lower().startswith(("rtsp:", "rtsps:")):
-        options["rtsp_transport"] = "tcp"  # over UDP every lost packet smears the picture
-    try:
-        return av.open(url, options=options, timeout=timeouts)
-    except av.error.InvalidDataError as error:
-        failure: FramehookError = SourceFormatError(f"{shown} sends no video that can be read ({error.strerror})")
-    except av.error.FFmpegError as error:
-        failure = SourceUnavailableError(f"{shown} {_complaint(error, patience)}; check the address and that the server runs")
-    raise failure  # outside of `except`: the original names the whole URL, password included
-
-
-def _is_list(container: InputContainer) -> bool:
-    """Whether what was opened is a list of the pieces of a stream, whose own size says nothing."""
-    return any(name in container.format.name for name in ("hls", "dash"))
+def _is_file(container: InputContainer) -> bool:
+    """Whether the server says how long it is, in seconds or bytes, or it is a picture."""
+    kind = container.format.name
+    if container.duration is not None and container.duration > 0:
+        return True
+    if kind.endswith("_pipe") or kind == "gif":
+        return True
+    # A list of the pieces of a live stream (HLS, DASH) has a size that says nothing.
+    return container.size > 0 and not {"hls", "dash"}.intersection(kind.split(","))
 
 
 def _complaint(error: Any, patience: float) -> str:
@@ -235,7 +244,9 @@ def _receive(container: InputContainer, stream: VideoStream, state: _Handover, s
     except av.error.InvalidDataError:
         error = SourceFormatError(f"{shown} sends damaged data that cannot be followed any more")
     except av.error.FFmpegError as broken:
-        error = SourceUnavailableError(f"{shown} broke off ({broken.strerror}); check the camera and the network")
+        # Where an HTTP server hangs up, having announced no length, FFmpeg calls that an input error; it is the end.
+        if broken.errno != errno.EIO or not shown.startswith("http"):
+            error = SourceUnavailableError(f"{shown} broke off ({broken.strerror}); check the camera and the network")
     finally:
         with state.changed:
             state.error = error

@@ -46,7 +46,7 @@ class VideoSource(Source):
 
         Args:
             location: A path, or the URL of a file.
-            open_timeout: For URLs: seconds until an answer, twice (connection, then header).
+            open_timeout: For URLs: seconds until the film must be open.
             read_timeout: For URLs: seconds of silence until reading fails.
 
         Raises:
@@ -55,7 +55,8 @@ class VideoSource(Source):
         """
         self._location = str(location)
         remote = "://" in self._location
-        self._timeouts = (open_timeout, read_timeout) if remote else None
+        # PyAV allows the first time-out twice: to connect, and to look into the file.
+        self._timeouts = (open_timeout / 2 if open_timeout else None, read_timeout) if remote else None
         self._path = redacted(self._location) if remote else self._location
         self._name = short_name(self._location) if remote else Path(self._location).name
         self._picture = PictureMaker()

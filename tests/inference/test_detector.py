@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from framehook.inference.errors import OptionError
+from framehook.inference.decoders import FunctionDecoder
+from framehook.inference.errors import InferenceError, OptionError
 from framehook.inference.options import OPTION_NAMES, PredictArgs, PredictOptions
 
 from .brightness import detector, picture
@@ -63,3 +64,22 @@ def test_outputs_without_numbers_give_no_boxes():
 def test_a_padded_batch_gives_one_answer_an_image():
     found = detector(batch=4).find([picture(10), picture(20)], PredictOptions(conf=0.001))
     assert [round(float(boxes.conf[0]) * 255) for boxes in found.boxes] == [10, 20]
+
+
+def test_a_box_wholly_in_the_padding_is_dropped():
+    output = np.array([[16, 2, 8, 2, 0.9], [16, 16, 8, 8, 0.8]], np.float32).T[None]
+    found = detector(function=lambda tensor: [output]).find([picture(9, (64, 32))], PredictOptions())
+    assert found.boxes[0].conf.tolist() == [pytest.approx(0.8)]
+
+
+def test_a_decoder_that_breaks_names_itself_and_the_shapes():
+    net = detector()
+
+    def decode(outputs, *, input_size, conf):
+        return outputs[3]
+
+    net.decoder = FunctionDecoder(decode)
+    with pytest.raises(
+        InferenceError, match=r"decoder 'decode' cannot read outputs of shape 1x5x1: list index out of range; name"
+    ):
+        net.find([picture(9)], PredictOptions())

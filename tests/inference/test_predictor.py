@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from framehook.inference.callbacks import Callback, Callbacks
-from framehook.inference.errors import CallbackError, FrameError, InferenceError, OptionError, SourceError, UnknownOptionError
+from framehook.inference.errors import (
+    CallbackError,
+    FrameError,
+    InferenceError,
+    OptionError,
+    SourceError,
+    UnknownLayoutError,
+    UnknownOptionError,
+)
 from framehook.inference.events import PredictEvent
 from framehook.inference.ledger import Cause
 from framehook.inference.sources import open_source
@@ -203,7 +211,9 @@ def test_a_source_that_fails_ends_the_run_after_the_frames_before_it():
 
 def test_a_decoder_that_does_not_fit_names_itself_and_the_shapes():
     run = start(PICTURES[:1], net=detector(function=lambda tensor: [np.zeros((1, 2), np.float32)]))
-    with pytest.raises(InferenceError, match=r"decoder 'yolo' cannot read outputs of shape 1x2"):
+    with pytest.raises(
+        UnknownLayoutError, match=r"outputs of shape 1 x 2 do not fit layout 'yolo' .*; name another with decoder="
+    ):
         list(run)
 
 

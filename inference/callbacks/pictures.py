@@ -1,0 +1,39 @@
+"""Annotated pictures of pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from framehook.inference.callbacks.base import Callback
+from framehook.inference.callbacks.per_source import PICTURES
+from framehook.inference.saving import folder_of, free_file, stem_of
+
+if TYPE_CHECKING:
+    from framehook.inference.predictor import Predictor
+
+
+class Pictures(Callback):
+    """Writes the canvas of each picture (image files and arrays, not frames of videos) as a JPEG into the run's `save_dir`.
+
+    Pictures keep their names, with `.jpg` at the end; those of arrays are numbered, `array_1.jpg`, `array_2.jpg` ... Nothing is
+    overwritten: of two pictures of one name the second becomes `name_2.jpg`.
+
+    Attributes:
+        paths: The files written so far, in all runs, oldest first.
+    """
+
+    order: ClassVar[int] = 100
+
+    def __init__(self) -> None:
+        """Write into the folder of whatever run fires the events."""
+        self.paths: list[Path] = []
+
+    def on_predict_batch_end(self, predictor: Predictor) -> None:
+        for result in predictor.frame_results:
+            source = result.frame.source
+            if source.kind not in PICTURES:
+                continue
+            one = source.kind is PICTURES[0] or source.frame_count == 1
+            name = stem_of(source) if one else f"{stem_of(source)}_{result.frame.index + 1}"
+            self.paths.append(result.save(free_file(folder_of(predictor) / f"{name}.jpg")))

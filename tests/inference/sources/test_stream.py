@@ -1,0 +1,246 @@
+import itertools
+import socket
+import threading
+import time
+
+import av
+import cv2
+import pytest
+
+from framehook.inference.errors import SourceFormatError, SourceUnavailableError
+from framehook.inference.frame import SourceKind
+from framehook.inference.sources import frame_number, open_source
+
+STEADY = [number * 40 for number in range(60)]
+
+
+def motion_jpeg(pictures, *, before=b"", sized=True, count=None, pause=0.02):
+    """A handler that sends pictures as `multipart/x-mixed-replace`, then nothing for a while."""
+
+    def handle(request):
+        request.send_response(200)
+        request.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        request.end_headers()
+        request.wfile.write(before)
+        for number in itertools.islice(itertools.count(), count):
+            data = cv2.imencode(".jpg", pictures[number % len(pictures)])[1].tobytes()
+            length = b"Content-Length: %d\r\n" % len(data) if sized else b""
+            request.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\n" + length + b"\r\n" + data + b"\r\n")
+            request.wfile.flush()
+            time.sleep(pause)
+        time.sleep(4)
+
+    return handle
+
+
+@pytest.fixture
+def send_once():
+    """Serve bytes over TCP to one client, in pieces; returns the port."""
+    threads = []
+
+    def start(data, *, pause=0.001):
+        listener = socket.create_server(("127.0.0.1", 0))
+
+        def run():
+            with listener:
+                listener.settimeout(10)
+                client = listener.accept()[0]
+            with client:
+                try:
+                    for begin in range(0, len(data), 188 * 7):
+                        client.sendall(data[begin : begin + 188 * 7])
+                        time.sleep(pause)
+                except ConnectionError:
+                    pass  # the reader has gone
+
+        threads.append(threading.Thread(target=run, daemon=True))
+        threads[-1].start()
+        return listener.getsockname()[1]
+
+    yield start
+    for thread in threads:
+        thread.join(10)
+
+
+def closed_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+@pytest.mark.parametrize("style", [{}, {"sized": False}, {"before": b"\r\n"}], ids=["plain", "unsized", "empty line first"])
+def test_motion_jpeg_over_http(web_server, pictures, style):
+    address, handlers = web_server
+    handlers["/live"] = motion_jpeg(pictures, **style)
+    with open_source(address + "/live") as source:
+        info = source.info
+        assert (info.kind, info.live, info.size, source.endless, source.seekable) == (
+            SourceKind.STREAM,
+            True,
+            (160, 96),
+            True,
+            False,
+        )
+        first, second = source.read(), source.read()
+        assert source.skip() is info
+        fourth = source.read()
+    start = frame_number(first.image)
+    assert [frame_number(frame.image) for frame in (second, fourth)] == [start + 1, start + 3]
+    assert [frame.index for frame in (first, second, fourth)] == [0, 1, 3]
+    assert {frame.pts for frame in (first, second, fourth)} == {None}  # such a stream tells no times
+    assert first.captured_at < second.captured_at < fourth.captured_at
+
+
+def test_mpeg_ts_over_tcp_to_its_end(write_clip, send_once):
+    port = send_once(write_clip("film.ts", STEADY).read_bytes())
+    with open_source(f"tcp://127.0.0.1:{port}") as source:
+        assert (source.info.name, source.info.live) == (f"127.0.0.1:{port}", True)
+        frames = list(source)
+        assert source.read() is None
+    assert [frame_number(frame.image) for frame in frames] == list(range(60))
+    assert [frame.pts for frame in frames] == pytest.approx([time / 1000 for time in STEADY], abs=1e-4)
+
+
+def test_mpeg_ts_over_udp(pictures):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    over = threading.Event()
+
+    def send():
+        with av.open(f"udp://127.0.0.1:{port}?pkt_size=1316", "w", format="mpegts") as container:
+            stream = container.add_stream("libx264", rate=50, options={"preset": "ultrafast", "tune": "zerolatency"})
+            stream.height, stream.width = pictures[0].shape[:2]
+            stream.pix_fmt = "yuv420p"
+            stream.codec_context.gop_size = 5
+            for number in itertools.count():
+                frame = av.VideoFrame.from_ndarray(pictures[number % len(pictures)], format="bgr24")
+                container.mux(stream.encode(frame))
+                if over.wait(0.02):
+                    return
+
+    sender = threading.Thread(target=send, daemon=True)
+    sender.start()
+    try:
+        with open_source(f"udp://127.0.0.1:{port}") as source:
+            numbers = [frame_number(source.read().image) for _ in range(10)]
+    finally:
+        over.set()
+        sender.join(10)
+    assert numbers == list(range(numbers[0], numbers[0] + 10))
+
+
+def test_nobody_listening_fails_in_one_line_without_the_password(capfd):
+    port = closed_port()
+    for scheme in ("http", "rtsp", "tcp"):
+        with pytest.raises(SourceUnavailableError) as caught:
+            open_source(f"{scheme}://me:hunter2@127.0.0.1:{port}/live?token=hunter3", open_timeout=5)
+        assert str(caught.value) == (
+            f"{scheme}://127.0.0.1:{port}/live?token=*** cannot be reached (Connection refused); "
+            "check the address and that the server runs"
+        )
+        assert caught.value.__cause__ is None
+        assert caught.value.__suppress_context__ or caught.value.__context__ is None
+    assert capfd.readouterr().err == ""
+
+
+def test_a_server_that_refuses_or_sends_something_else(web_server, tmp_path):
+    address, _ = web_server
+    (tmp_path / "notes").write_text("hello world\n" * 50)
+    with pytest.raises(SourceUnavailableError, match=r"/nothing refuses \(.*404.*\); check the address"):
+        open_source(address + "/nothing")
+    with pytest.raises(SourceUnavailableError, match=r"/nothing\.mp4 refuses \(.*404.*\); check the address"):
+        open_source(address + "/nothing.mp4")
+    with pytest.raises(SourceFormatError, match="/notes"):
+        open_source(address + "/notes")
+
+
+def test_a_server_that_says_nothing_is_given_up_on_in_time():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        begin = time.monotonic()
+        with pytest.raises(SourceUnavailableError, match=r"did not answer in time \(open_timeout is 1 s\)"):
+            open_source(f"http://127.0.0.1:{server.getsockname()[1]}/live", open_timeout=1)
+        assert time.monotonic() - begin < 1.5
+
+
+def test_a_stream_that_falls_silent_fails_after_the_read_timeout(web_server, pictures):
+    address, handlers = web_server
+    handlers["/live"] = motion_jpeg(pictures, count=10)
+    with open_source(address.replace("//", "//me:hunter2@") + "/live", read_timeout=0.5) as source:
+        begin = time.monotonic()
+        with pytest.raises(SourceUnavailableError) as caught:
+            for _ in source:
+                pass
+        assert time.monotonic() - begin < 3
+    assert str(caught.value) == f"{address}/live sent nothing for 0.5 s; check the camera and the network"
+
+
+def test_interrupt_wakes_a_reader_that_waits_for_the_network(web_server, pictures):
+    address, handlers = web_server
+    handlers["/live"] = motion_jpeg(pictures, count=5)
+    source = open_source(address + "/live", read_timeout=1.5)  # the connection itself ends after this
+    results = []
+    reader = threading.Thread(target=lambda: results.extend(source))
+    reader.start()
+    time.sleep(0.5)
+    begin = time.monotonic()
+    source.interrupt()
+    reader.join(2)
+    assert time.monotonic() - begin < 0.5
+    source.close()
+    source.close()
+    assert time.monotonic() - begin < 1.0
+    assert source.read() is None
+    assert results
+
+
+def test_closing_ends_the_connection_of_a_stream_that_flows(web_server, pictures):
+    address, handlers = web_server
+    gone = threading.Event()
+    send = motion_jpeg(pictures)
+
+    def handle(request):
+        try:
+            send(request)
+        finally:
+            gone.set()
+
+    handlers["/live"] = handle
+    source = open_source(address + "/live")
+    source.read()
+    source.close()
+    assert gone.wait(3)
+    assert not [thread for thread in threading.enumerate() if thread.name == f"framehook-receive {source.info.name}"]
+
+
+def test_a_film_that_is_sent_without_a_length_is_a_stream(web_server, write_clip):
+    address, handlers = web_server
+    data = write_clip("film.ts", STEADY).read_bytes()
+
+    def handle(request):
+        request.send_response(200)
+        request.end_headers()
+        request.wfile.write(data)
+
+    handlers["/live.ts"] = handle
+    with open_source(address + "/live.ts") as source:
+        assert (source.info.live, source.endless) == (True, True)
+        assert [frame_number(frame.image) for frame in source] == list(range(60))
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "film.mkv", "film.ts"])
+def test_a_film_behind_a_web_address_is_a_file(web_server, write_clip, name):
+    address, _ = web_server
+    write_clip(name, STEADY)
+    with open_source(f"{address}/{name}?key=hunter2") as source:
+        info = source.info
+        assert (info.kind, info.live, source.endless) == (SourceKind.VIDEO, False, False)
+        assert info.path == f"{address}/{name}?key=***"
+        assert [frame_number(frame.image) for frame in source] == list(range(60))
+
+
+def test_a_picture_behind_a_web_address_is_one_frame(web_server, tmp_path, pictures):
+    address, _ = web_server
+    cv2.imwrite(str(tmp_path / "photo.png"), pictures[7])
+    with open_source(address + "/photo.png") as source:
+        assert (source.info.kind, source.info.frame_count) == (SourceKind.IMAGE, 1)
+        assert [frame_number(frame.image) for frame in source] == [7]
