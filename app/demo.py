@@ -20,8 +20,8 @@ from framehook.model import Model
 CONFIDENCE = 0.30
 """The threshold that the card of the bundled model recommends."""
 SURE = 0.50
-"""The score from which a box starts a track here, so that a car's mirror that looks like a person for a moment is not counted as
-one; weaker boxes carry on the tracks there are."""
+"""The score from which a box starts a track here, so that a car's mirror that looks like a person for a moment is not counted;
+weaker boxes carry on the tracks there are."""
 
 
 def run_demo(*, save_dir: Path | None = None, debug: bool = False) -> int:

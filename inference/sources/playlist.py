@@ -1,7 +1,5 @@
 """Several files, one after another, as one source."""
 
-# ruff: noqa: D102 - what overrides a method of Source is documented there
-
 from __future__ import annotations
 
 import logging

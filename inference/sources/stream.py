@@ -1,7 +1,5 @@
 """Network streams: RTSP, RTMP, MJPEG over HTTP, MPEG-TS over TCP or UDP, and what else FFmpeg plays from an address."""
 
-# ruff: noqa: D102 - what overrides a method of Source is documented there
-
 from __future__ import annotations
 
 import errno

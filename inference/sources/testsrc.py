@@ -1,7 +1,5 @@
 """A generated moving scene whose frames carry their number in the pixels: for trying things out, and for tests."""
 
-# ruff: noqa: D102 - what overrides a method of Source is documented there
-
 from __future__ import annotations
 
 import math

@@ -6,8 +6,6 @@ variable rate it landed 20 frames off, in MPEG-TS it could not find the first tw
 (`PictureMaker`).
 """
 
-# ruff: noqa: D102 - what overrides a method of Source is documented there
-
 from __future__ import annotations
 
 import logging
