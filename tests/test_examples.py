@@ -1,0 +1,50 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+SAYS = {
+    "attach_frames": "frame 50: 1 person in a picture of 640 x 272\n",
+    "draw_on_canvas": "the annotated video is in runs/predict\n",
+    "count_people": " different people in 250 frames, at most ",
+    "stop_on_condition": ": 1 person; see first_person.jpg\n",
+    "own_decoder": "1 spot at x 468 to 532, y 268 to 332\n",
+}
+LEAVES = {"draw_on_canvas": "runs/predict/bikes.mp4", "stop_on_condition": "first_person.jpg"}
+
+
+def test_every_example_is_tried_here():
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {*SAYS, "my_callbacks"}
+
+
+@pytest.mark.parametrize("name", SAYS)
+def test_an_example_runs_and_says_what_it_should(name, tmp_path):
+    done = run([sys.executable, "-W", "error", str(EXAMPLES / f"{name}.py")], tmp_path)
+    assert done.stderr == ""
+    assert SAYS[name] in done.stdout
+    if name in LEAVES:
+        assert (tmp_path / LEAVES[name]).stat().st_size > 1000
+
+
+def test_the_callbacks_file_works_on_the_command_line(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "framehook",
+        "predict",
+        "testsrc:64x48@30:5",
+        "--callbacks",
+        str(EXAMPLES / "my_callbacks.py"),
+    ]
+    done = run(command, tmp_path)
+    assert "watching testsrc on cpu" in done.stdout
+    assert " boxes in 5 frames\n" in done.stdout
+
+
+def run(command, folder):
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done
