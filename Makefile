@@ -1,5 +1,6 @@
 # make demo    see it work: the bundled detector over a real clip, in a virtual environment of its own
-# make test    run the tests;  make check adds the linters and is what CI does
+# make test    run the tests, or some: make test ARGS='tests/app -x'
+# make check   the linters and the tests: what CI does
 # make bench   run the benchmarks
 # make clean   remove the virtual environments and everything that was built
 #
@@ -33,7 +34,7 @@ demo: $(DEMO_VENV)/.installed
 	@$(DEMO_VENV)/bin/framehook demo
 
 test: $(VENV)/.installed
-	$(BIN)/pytest
+	$(BIN)/pytest $(ARGS)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
@@ -44,14 +45,14 @@ lint: $(VENV)/.installed
 check: lint test
 
 bench: $(VENV)/.installed
-	@for script in $(sort $(wildcard benchmarks/*.py)); do \
-		echo "== $$script"; \
-		case "$$(grep -c '"--clip"' $$script):$(BENCH_MODEL):$(BENCH_CLIP)" in \
-			0:*) $(BIN)/python $$script ;; \
-			*::* | *:) echo "skipped: name a model and a clip: make bench BENCH_MODEL=x.onnx BENCH_CLIP=y.mp4" ;; \
-			*) $(BIN)/python $$script --model $(BENCH_MODEL) --clip $(BENCH_CLIP) ;; \
-		esac || exit 1; \
-	done
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/dispatch.py
+	$(BIN)/python benchmarks/endurance.py
+	$(if $(BENCH_CLIP),$(BIN)/python benchmarks/peers.py --clip $(BENCH_CLIP),@echo "left out: peers.py; name BENCH_CLIP=clip.mp4")
+	$(if $(and $(BENCH_MODEL),$(BENCH_CLIP)),$(BIN)/python benchmarks/throughput.py --model $(BENCH_MODEL) --clip $(BENCH_CLIP),\
+	@echo "left out: throughput.py; name BENCH_MODEL=model.onnx BENCH_CLIP=clip.mp4")
+	$(if $(wildcard $(DATA)/clips/vtest_gt.txt),$(BIN)/python benchmarks/accuracy.py --model $(BENCH_MODEL),\
+	@echo "left out: accuracy.py; it needs a clip with ground truth")
 
 clean:
 	rm -rf $(DEMO_VENV) $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -98,7 +98,7 @@ def demo(
     ] = None,
     debug: Debug = False,
 ) -> int:
-    """See it work: people tracked in a real clip, in seconds, without a camera."""
+    """See it work: people tracked in a real clip."""
     from framehook.app.demo import run_demo
 
     return run_demo(save_dir=save_dir, debug=debug)
@@ -196,7 +196,7 @@ def models(
     decoder: DecoderName = None,
     debug: Debug = False,
 ) -> None:
-    """Tell what a model file is; without one, list the models that come with Framehook."""
+    """Tell what a model file is, or list the bundled ones."""
     from framehook.app.describe import print_bundled, print_model
     from framehook.inference.load import BUNDLED, bundled_model, load_detector
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
 import sys
@@ -12,16 +11,13 @@ from framehook.app.messages import diagnostics, output
 from framehook.app.summary import print_summary
 from framehook.app.tally import Tally
 from framehook.app.watch import watch
-from framehook.inference.errors import RecordingError
 from framehook.inference.predictor import Predictor
+from framehook.inference.saving import next_free_folder
 from framehook.inference.sources.demo import demo_clip
 from framehook.model import Model
 
 CONFIDENCE = 0.30
 """The threshold that the card of the bundled model recommends."""
-SURE = 0.50
-"""The score from which a box starts a track here, so that a car's mirror that looks like a person for a moment is not counted;
-weaker boxes carry on the tracks there are."""
 
 
 def run_demo(*, save_dir: Path | None = None, debug: bool = False) -> int:
@@ -31,7 +27,7 @@ def run_demo(*, save_dir: Path | None = None, debug: bool = False) -> int:
         MissingDependencyError: the clip is not installed.
     """
     clip = demo_clip()
-    folder = save_dir or _free_folder(Path("runs"), "demo")
+    folder = save_dir or next_free_folder("demo")
     diagnostics().print(f"Tracking people in {clip.name}, a real street scene, with the bundled detector ...")
     return watch(
         Model(),
@@ -39,7 +35,6 @@ def run_demo(*, save_dir: Path | None = None, debug: bool = False) -> int:
         {
             "conf": CONFIDENCE,
             "tracker": "bytetrack",
-            "tracker_options": {"track_activation_threshold": SURE},
             "overlay": ("boxes", "labels", "trails"),
             "save": True,
             "save_dir": folder,
@@ -74,23 +69,3 @@ def command_name() -> str:
     if found is not None and called.exists() and os.path.samefile(found, called):
         return called.name
     return str(called)
-
-
-def _free_folder(parent: Path, name: str) -> Path:
-    """Make the next free folder: `demo`, `demo2` ...
-
-    Raises:
-        RecordingError: it cannot be made.
-    """
-    try:
-        parent.mkdir(exist_ok=True)
-        for number in itertools.count(1):
-            folder = parent / (name if number == 1 else f"{name}{number}")
-            try:
-                folder.mkdir()  # the making itself claims the name
-            except FileExistsError:
-                continue
-            return folder
-    except OSError as error:
-        raise RecordingError(f"the folder to save in cannot be made: {error.strerror}: {error.filename}") from error
-    raise AssertionError("unreachable")

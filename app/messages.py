@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,8 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from framehook.inference.errors import FramehookError, MissingDependencyError, did_you_mean
+from framehook.inference.errors import FramehookError, did_you_mean
+from framehook.inference.system_libraries import missing_library
 
 FAILED: Final = 1
 """Exit code of a run that failed, or of a bug."""
@@ -20,22 +20,6 @@ WRONG_USE: Final = 2
 """Exit code of a command that cannot succeed as it was typed."""
 INTERRUPTED: Final = 130
 """Exit code of a command that Ctrl-C ended before it was done, as shells count it: 128 and the number of the signal."""
-
-_PACKAGES: Final = {
-    "libGL": "libgl1",
-    "libEGL": "libegl1",
-    "libglib-2.0": "libglib2.0-0",
-    "libgthread-2.0": "libglib2.0-0",
-    "libxcb": "libxcb1",
-    "libX11": "libx11-6",
-    "libSM": "libsm6",
-    "libICE": "libice6",
-    "libXext": "libxext6",
-    "libXrender": "libxrender1",
-    "libgomp": "libgomp1",
-    "libz": "zlib1g",
-}
-"""The Debian packages of the system libraries that the wheels Framehook builds on do not bring themselves."""
 
 
 def output() -> Console:
@@ -88,19 +72,6 @@ def _explained(error: BaseException) -> tuple[str, int]:
         return "out of memory; try a smaller --imgsz or --batch", FAILED
     what = _one_line(error)
     return f"unexpected {type(error).__name__}{': ' if what else ''}{what} (--debug shows where)", FAILED
-
-
-def missing_library(error: ImportError) -> MissingDependencyError | None:
-    """The error in words when a compiled module could not find a library of the system; None for any other `ImportError`."""
-    found = re.match(r"(lib[\w.+-]+?)\.so[\w.]*: cannot open shared object file", str(error))
-    if found is None:
-        return None
-    library, package = (
-        found[0].partition(":")[0],
-        _PACKAGES.get(re.sub(r"-\d+(\.\d+)?$", "", found[1])) or _PACKAGES.get(found[1]),
-    )
-    advice = f"on Debian or Ubuntu: apt-get install {package}" if package else "install the system package that holds it"
-    return MissingDependencyError(f"the system library {library} is missing; {advice}")
 
 
 # Typer keeps the classes of its usage errors to itself, and has moved them between releases; what they have in common is

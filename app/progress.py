@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from types import TracebackType
 from typing import Final, Self
@@ -31,7 +32,13 @@ class RunProgress:
         """
         self._live = source.live
         self._progress = Progress(
-            *_columns(source, total), console=console, transient=True, disable=not console.is_terminal, refresh_per_second=8
+            *_columns(source, total),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+            refresh_per_second=8,
+            # What callbacks print appears above the bar; but if standard output goes to a file, it has to get there.
+            redirect_stdout=sys.stdout.isatty(),
         )
         self._task = self._progress.add_task(_shortened(source.name), total=total, figures="")
         self._next = 0.0
@@ -55,11 +62,11 @@ class RunProgress:
         self._progress.update(self._task, completed=stats.frames, figures=self._figures(stats))
 
     def _figures(self, stats: Stats) -> str:
-        figures = f"{stats.fps_recent:5.1f} frames/s"
+        figures = f"{stats.fps_recent:.1f} fps"
         if not self._live:
             return figures
         if stats.latency is not None:
-            figures += f"  {stats.latency.p50:.0f} ms"
+            figures += f"  latency {stats.latency.p50:.0f} ms"
         return f"{figures}  {dropped_frames(stats)} dropped"
 
 
@@ -79,5 +86,5 @@ def _columns(source: SourceInfo, total: int | None) -> list[ProgressColumn]:
     return [name, BarColumn(bar_width=None), count, figures, TimeRemainingColumn(compact=True)]
 
 
-def _shortened(name: str, width: int = 24) -> str:
+def _shortened(name: str, width: int = 20) -> str:
     return name if len(name) <= width else f"...{name[3 - width :]}"

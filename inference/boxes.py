@@ -19,7 +19,7 @@ class Boxes:
         xyxy: N x 4 float32, left, top, right, bottom in frame pixels; right and bottom are exclusive edges.
         conf: N float32, score 0..1.
         cls: N int64, index into the model's names.
-        id: N int64 track ids (from 1, or -1 for a box that belongs to no track), or None where nothing was tracked.
+        id: N int64 track ids (from 0, or -1 for a box that belongs to no track), or None where nothing was tracked.
         orig_shape: (height, width) of the frame in pixels.
     """
 

@@ -26,22 +26,35 @@ def make_save_dir(options: PredictOptions) -> Path | None:
     """
     if not (options.save or options.save_txt):
         return None
+    if options.save_dir is None:
+        return next_free_folder("predict")
+    chosen = Path(options.save_dir).expanduser()
     try:
-        if options.save_dir is not None:
-            chosen = Path(options.save_dir).expanduser()
-            chosen.mkdir(parents=True, exist_ok=True)
-            return chosen
+        chosen.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecordingError(f"the folder to save in cannot be made: {error.strerror}: {error.filename}") from error
+    return chosen
+
+
+def next_free_folder(name: str) -> Path:
+    """Make the first of `runs/name`, `runs/name2`, `runs/name3` ... that does not exist.
+
+    Raises:
+        RecordingError: it cannot be made.
+    """
+    number = 1
+    try:
         RUNS.mkdir(exist_ok=True)
-        for number in itertools.count(1):
-            free = RUNS / ("predict" if number == 1 else f"predict{number}")
+        while True:
+            free = RUNS / (name if number == 1 else f"{name}{number}")
             try:
                 free.mkdir()  # the making itself claims the name, should another process look for one too
             except FileExistsError:
-                continue
-            return free
+                number += 1
+            else:
+                return free
     except OSError as error:
         raise RecordingError(f"the folder to save in cannot be made: {error.strerror}: {error.filename}") from error
-    return None
 
 
 def folder_of(predictor: Predictor) -> Path:

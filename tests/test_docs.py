@@ -53,7 +53,7 @@ def test_python_blocks_compile_and_import_what_exists(page):
                     assert hasattr(module, each.name), f"{node.module} has no {each.name}"
 
 
-@pytest.mark.parametrize("typed", commands("framehook"))
+@pytest.mark.parametrize("typed", [*commands("framehook")])
 def test_commands_in_the_pages_can_be_typed_like_that(typed):
     command = typer.main.get_command(app)
     words = shlex.split(typed)[1:]
@@ -65,7 +65,7 @@ def test_commands_in_the_pages_can_be_typed_like_that(typed):
         command.commands[words[0]].make_context(words[0], words[1:]).close()
 
 
-@pytest.mark.parametrize("typed", commands("make"))
+@pytest.mark.parametrize("typed", [*commands("make")])
 def test_make_targets_in_the_pages_exist(typed):
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert [word for word in typed.split()[1:] if "=" not in word and word not in targets] == []

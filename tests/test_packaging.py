@@ -37,10 +37,9 @@ def in_process(program, *arguments, cwd=None):
 def sources(tmp_path_factory):
     """A copy of what the repository holds, links as links, so that building leaves nothing in the checkout."""
     copy = tmp_path_factory.mktemp("sources") / "framehook"
-    wanted = ["framehook", "app", "inference", "tests", "pyproject.toml", "README.md", "LICENSE"]
     copy.mkdir()
-    for name in wanted:
-        path = ROOT / name
+    for path in [each for each in ROOT.iterdir() if each.is_file() or each.name in ("framehook", "app", "inference", "tests")]:
+        name = path.name
         if path.is_dir():
             shutil.copytree(path, copy / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
         else:

@@ -2,6 +2,26 @@
 
 from framehook.inference.callbacks.base import Callback
 from framehook.inference.callbacks.builtin import builtin_callbacks
+from framehook.inference.callbacks.labels import Labels
+from framehook.inference.callbacks.overlay import Overlay
+from framehook.inference.callbacks.pictures import Pictures
+from framehook.inference.callbacks.recorder import Recorder
 from framehook.inference.callbacks.registry import CallbackFunction, Callbacks, Handle, OnError, Registration
+from framehook.inference.callbacks.tracking import Tracking
+from framehook.inference.callbacks.userfile import load_callbacks
 
-__all__ = ["Callback", "CallbackFunction", "Callbacks", "Handle", "OnError", "Registration", "builtin_callbacks"]
+__all__ = [
+    "Callback",
+    "CallbackFunction",
+    "Callbacks",
+    "Handle",
+    "OnError",
+    "Registration",
+    "Tracking",
+    "Overlay",
+    "Recorder",
+    "Pictures",
+    "Labels",
+    "builtin_callbacks",
+    "load_callbacks",
+]

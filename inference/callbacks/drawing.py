@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Set
 from dataclasses import dataclass
@@ -35,6 +36,16 @@ class Look:
     colors: tuple[str, ...] = PALETTE
     line_width: int | None = None
     text_scale: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the colours.
+
+        Raises:
+            OptionError: a colour that is none.
+        """
+        for color in self.colors:
+            if not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
+                raise OptionError(f"colour {color!r} is none; write colours as '#ff8800'")
 
 
 def draw(canvas: Image, result: Result, layers: Set[str], look: Look, past: Past) -> None:
@@ -78,17 +89,10 @@ class _Tools:
 
 @lru_cache(maxsize=16)
 def _tools(look: Look, size: tuple[int, int]) -> _Tools:
-    """Make the annotators for a look and a frame size, (width, height) in pixels.
-
-    Raises:
-        OptionError: a colour that is none.
-    """
+    """Make the annotators for a look and a frame size, (width, height) in pixels."""
     from supervision import BoxAnnotator, Color, ColorPalette, LabelAnnotator
 
-    try:
-        colors = [Color.from_hex(color) for color in (*look.colors, _PENDING)]
-    except ValueError as error:
-        raise OptionError(f"colors={list(look.colors)} are no colours; write them as '#ff8800' ({error})") from error
+    colors = [Color.from_hex(color) for color in (*look.colors, _PENDING)]
     # Black letters on light colours, white ones on dark.
     inks = [Color.BLACK if _luminance(color.as_rgb()) > _LIGHT else Color.WHITE for color in colors]
     short = min(size)
@@ -120,7 +124,7 @@ def _draw_labels(canvas: Image, result: Result, layers: Set[str], colors: npt.ND
     height, width = canvas.shape[:2]
     texts, corners = [], []
     for row in range(len(boxes)):
-        text = _label(result, row, layers)
+        text = label_of(result, row, layers)
         (text_width, text_height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, tools.text_scale, tools.text_width)
         text_width += 2 * tools.padding
         text_height += 2 * tools.padding
@@ -141,7 +145,8 @@ def _draw_labels(canvas: Image, result: Result, layers: Set[str], colors: npt.ND
     )
 
 
-def _label(result: Result, row: int, layers: Set[str]) -> str:
+def label_of(result: Result, row: int, layers: Set[str]) -> str:
+    """What is written of a box: `#3 person .87`."""
     boxes = result.boxes
     words = []
     if "labels" in layers:

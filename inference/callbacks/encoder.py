@@ -23,11 +23,12 @@ from framehook.inference.errors import RecordingError
 
 log = logging.getLogger("framehook")
 
-TICKS: Final = 90_000
-"""The clock of every file: ticks a second."""
+TICKS: Final = 60_000
+"""The clock of every file: ticks a second. Exact for 24, 25, 30, 29.97 and milliseconds, and no more than MPEG-4 can count."""
 CAPACITY: Final = 8
 """Frames that wait to be encoded at most."""
 _KEYFRAME_SECONDS: Final = 2
+_FRAGMENTED: Final = (".mp4", ".m4v", ".mov")
 
 Picture = npt.NDArray[np.uint8]
 
@@ -36,7 +37,7 @@ class Encoder:
     """Writes H.264 (or MPEG-4 Part 2 where PyAV was built without x264), yuv420p, odd sizes padded by a pixel.
 
     An MP4 is written in fragments of two seconds, each complete in itself, and made an ordinary MP4 when it is closed: whatever
-    happens meanwhile, what was written can be played.
+    happens meanwhile, the fragments on disk can be played.
     """
 
     def __init__(self, path: Path, *, size: tuple[int, int], rate: Fraction, crf: int) -> None:
@@ -57,37 +58,40 @@ class Encoder:
         self._finishing = False
         self._error: Exception | None = None
         self._told = False
-        # "file:" keeps a colon in a name from being read as a protocol.
-        options = {"movflags": "+hybrid_fragmented+frag_keyframe"} if path.suffix.lower() in (".mp4", ".m4v", ".mov") else {}
+        options = {"flush_packets": "1"}
+        if path.suffix.lower() in _FRAGMENTED:
+            options["movflags"] = "+hybrid_fragmented+frag_keyframe"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            # "file:" keeps a colon in a name from being read as a protocol.
             self._container: OutputContainer = av.open(f"file:{path}", "w", options=options)
         except OSError as error:
             raise RecordingError(f"{path} cannot be written: {error.strerror or error}") from error
         try:
             self._stream = _add_stream(self._container, size, rate, crf)
+            self._container.start_encoding()  # makes the file
         except (OSError, ValueError) as error:
             self._container.close()
-            raise RecordingError(f"{path} cannot be encoded: {error}") from error
+            raise RecordingError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from error
         self._thread = threading.Thread(target=self._work, name=f"framehook-record-{path.name}", daemon=True)
         self._thread.start()
 
-    def add(self, image: Picture, ticks: int, *, wait: bool) -> bool:
-        """Hand over a picture, which is converted before this returns and may be drawn on afterwards.
+    def has_room(self) -> bool:
+        """Whether `add` would return at once."""
+        return len(self._queue) < CAPACITY
+
+    def add(self, image: Picture, ticks: int) -> None:
+        """Hand over a picture; waits while the queue is full.
+
+        It is converted before this returns and may be drawn on afterwards.
 
         Args:
             image: H x W x 3 uint8 BGR, of the size the file was opened with.
             ticks: Its time, later than that of the picture before.
-            wait: Wait for room in the queue, rather than turn the picture away.
-
-        Returns:
-            Whether it was taken.
 
         Raises:
             RecordingError: writing failed; raised once.
         """
-        if not wait and len(self._queue) >= CAPACITY and self._error is None:
-            return False
         planes = _to_yuv(image)
         with self._changed:
             while len(self._queue) >= CAPACITY and self._error is None:
@@ -96,7 +100,6 @@ class Encoder:
             if self._error is None:
                 self._queue.append((planes, ticks))
                 self._changed.notify_all()
-        return True
 
     def finish(self) -> None:
         """Let the thread encode what waits and close the file; returns at once."""
@@ -159,7 +162,7 @@ def trim(path: Path) -> None:
     Raises:
         OSError: it cannot be read or written.
     """
-    if path.suffix.lower() not in (".mp4", ".m4v", ".mov"):
+    if path.suffix.lower() not in _FRAGMENTED:
         return
     with path.open("r+b") as file:
         end = file.seek(0, 2)

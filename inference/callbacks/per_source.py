@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
+from framehook.inference.errors import OptionError
 from framehook.inference.frame import Frame, SourceKind
 
 StateT = TypeVar("StateT")
@@ -33,9 +34,18 @@ class PerRun(Generic[StateT]):
         self._lock = threading.Lock()
 
     def of(self, run: Any) -> StateT:
-        """The state of a run, made when first asked for."""
+        """The state of a run, made when first asked for.
+
+        Raises:
+            OptionError: it is no run but a snapshot of one.
+        """
         with self._lock:
-            state = self._states.get(run)
+            try:
+                state = self._states.get(run)
+            except TypeError:
+                raise OptionError(
+                    "this callback keeps something for each run and cannot work on snapshots; add it without background=True"
+                ) from None
             if state is None:
                 state = self._states[run] = self._make()
             return state

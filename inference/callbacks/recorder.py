@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 from dataclasses import dataclass, field
@@ -97,8 +98,10 @@ class Recorder(Callback):
             recording.open(path, frame, rate=_rate(frame, predictor.args.vid_stride), crf=self._crf)
             self.paths.append(path)
             self._files.of(predictor).append(path)
-        if not recording.add(frame, frame.image if self._original else result.canvas):
-            self.dropped += 1
+        if frame.source.live and not recording.has_room():
+            self.dropped += 1  # before anything is drawn for it
+        else:
+            recording.add(frame, frame.image if self._original else result.canvas)
 
     def _next_path(self, predictor: Predictor, frame: Frame) -> Path:
         """The file for a source, claimed."""
@@ -131,14 +134,20 @@ class _Recording:
             self.encoder = Encoder(path, size=frame.size, rate=rate, crf=crf)
         except RecordingError:
             _release(path)
+            with contextlib.suppress(OSError):
+                if path.stat().st_size == 0:
+                    path.unlink()  # the name was claimed by an empty file
             raise
         self.size = frame.size
         self.clock = _Clock(float(rate), TICKS)
 
-    def add(self, frame: Frame, image: Image) -> bool:
+    def has_room(self) -> bool:
+        return self.encoder is not None and self.encoder.has_room()
+
+    def add(self, frame: Frame, image: Image) -> None:
         assert self.encoder is not None
         assert self.clock is not None
-        return self.encoder.add(image, self.clock.ticks(frame), wait=not frame.source.live)
+        self.encoder.add(image, self.clock.ticks(frame))
 
     def finish(self) -> None:
         if self.encoder is not None:

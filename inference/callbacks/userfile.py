@@ -49,11 +49,15 @@ def load_callbacks(path: str | Path, callbacks: Callbacks | None = None) -> list
     """
     file = Path(path).expanduser()
     module = _run(file)
-    found = list(_callbacks_of(module, file))
-    if not found:
-        raise CallbackFileError(
-            f"{file} holds no callback; define a function named after an event, such as on_predict_batch_end(predictor)"
-        )
+    try:
+        found = list(_callbacks_of(module, file))
+        if not found:
+            raise CallbackFileError(
+                f"{file} holds no callback; define a function named after an event, such as on_predict_batch_end(predictor)"
+            )
+    except FramehookError:
+        del sys.modules[module.__name__]
+        raise
     if callbacks is not None:
         _register(found, callbacks)
     return found

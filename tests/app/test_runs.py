@@ -1,5 +1,8 @@
 """Commands over real inputs: what they print, save and return."""
 
+import os
+import subprocess
+import sys
 from importlib.util import find_spec
 
 import cv2
@@ -58,6 +61,32 @@ def test_several_files_are_taken_one_after_another(framehook, picture, tmp_path)
     assert told.code == 0
     assert told.out.splitlines()[:2] == ["scene.png: nothing", "other.png: nothing"]
     assert told.out.splitlines()[2] == "2 pictures: nothing"
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo terminal")
+def test_results_go_to_a_file_while_progress_goes_to_the_terminal(picture, tmp_path):
+    """A bar takes over what is printed while it is up, which must not be what was sent elsewhere."""
+    (tmp_path / "mine.py").write_text("def on_predict_batch_end(predictor):\n    print('from a callback')\n")
+    ours, terminal = os.openpty()
+    command = [sys.executable, "-m", "framehook", "predict", picture, "--callbacks", "mine.py"]
+    with (tmp_path / "out.txt").open("w") as out:
+        process = subprocess.Popen(command, cwd=tmp_path, stdout=out, stderr=terminal, env={**os.environ, "TERM": "xterm"})
+        os.close(terminal)
+        shown = b""
+        while chunk := _read(ours):
+            shown += chunk
+        code = process.wait(timeout=30)
+    os.close(ours)
+    assert code == 0
+    assert b"scene.png" in shown  # the bar
+    assert (tmp_path / "out.txt").read_text() == "from a callback\nscene.png: nothing\n"
+
+
+def _read(descriptor):
+    try:
+        return os.read(descriptor, 4096)
+    except OSError:  # the other side was closed
+        return b""
 
 
 def test_track_counts_tracks_and_predict_counts_boxes(framehook, clip):
