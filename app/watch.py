@@ -88,9 +88,4 @@ def _total(run: Run, limit: int | None) -> int | None:
 
 def _saved_files(predictor: Predictor) -> list[Path]:
     """What the callbacks of a run wrote; one that lists its files in `paths`, as the recorder does, is taken at its word."""
-    owners = {id(owner): owner for each in predictor.callbacks if isinstance(owner := _owner(each.function), Callback)}
-    return [Path(path) for owner in owners.values() for path in getattr(owner, "paths", ())]
-
-
-def _owner(function: object) -> object:
-    return getattr(function, "__self__", None)
+    return [Path(path) for each in predictor.callbacks.objects(Callback) for path in getattr(each, "paths", ())]

@@ -80,16 +80,18 @@ class Detector:
         self._fixed_batch = shape[0]
         height, width = (shape[1], shape[2]) if form.channels_last else (shape[2], shape[3])
         self._graph_size = None if width is None or height is None else (width, height)
+        self._twins: dict[Mode, Detector] = {}
         # A preprocessor is used by one thread at a time and returned; deque's append and pop are atomic.
         self._idle: dict[tuple[tuple[int, int], int], deque[Preprocessor]] = {}
 
     def for_mode(self, mode: Mode) -> Detector:
         """This detector on the backend's session for `mode`."""
-        backend = self.backend.for_mode(mode)
-        if backend is self.backend:
-            return self
-        twin = Detector(backend, self.decoder, names=self.names, form=self.form)
-        twin._idle = self._idle
+        twin = self._twins.get(mode)
+        if twin is None:
+            backend = self.backend.for_mode(mode)
+            same = backend is self.backend
+            twin = self if same else Detector(backend, self.decoder, names=self.names, form=self.form)
+            twin = self._twins.setdefault(mode, twin)
         return twin
 
     def input_size(self, options: PredictOptions) -> tuple[int, int]:
@@ -215,7 +217,7 @@ def _in_frame(found: Candidates, placement: Letterbox) -> Boxes:
     """Boxes in frame pixels; one that lies wholly in the padding has nothing left in the frame and is dropped."""
     width, height = placement.frame_size
     xyxy = placement.to_frame(found.xyxy)
-    inside = (xyxy[:, 2] > xyxy[:, 0]) & (xyxy[:, 3] > xyxy[:, 1])
+    inside = np.logical_and(xyxy[:, 2] > xyxy[:, 0], xyxy[:, 3] > xyxy[:, 1])
     if not inside.all():
         xyxy, found = xyxy[inside], found[inside]
     return Boxes(xyxy, found.conf, found.cls, orig_shape=(height, width))

@@ -136,7 +136,7 @@ class Predictor:
         self.save_dir = save_dir
         self.error: BaseException | None = None
         self.callbacks = Callbacks() if callbacks is None else callbacks
-        self._detector = detector
+        self._detector = self._side_by_side = detector
         self._ledger = LedgerBook()
         self._meter = Meter()
         self._lock = threading.Lock()
@@ -267,14 +267,14 @@ class Predictor:
         """Start batches on the workers while there are frames at hand: one on each core, and one that waits for a core."""
         if self._executor is None:
             self._executor = ThreadPoolExecutor(self._workers, thread_name_prefix="framehook-infer")
-        detector = self._detector.for_mode("throughput")
+            self._side_by_side = self._detector.for_mode("throughput")
         while len(self._jobs) <= self._workers and (not self._jobs or self._feed.ready()):
             job = self._take()
             if job is None:
                 return
             images = [frame.image for frame in job.frames]
             # The workers know nothing of this predictor, so that an abandoned run can be collected while they work.
-            job.future = self._executor.submit(detector.find, images, self.args)
+            job.future = self._executor.submit(self._side_by_side.find, images, self.args)
             self._jobs.append(job)
 
     def _take(self) -> _Job | None:

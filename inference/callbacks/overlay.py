@@ -11,6 +11,7 @@ from framehook.inference.callbacks.drawing import PALETTE, Look, draw
 from framehook.inference.callbacks.past import Past
 from framehook.inference.callbacks.per_source import PerRun, PerSource
 from framehook.inference.errors import OptionError, did_you_mean
+from framehook.inference.options import PredictOptions
 from framehook.inference.result import Image, Result
 
 if TYPE_CHECKING:
@@ -96,8 +97,10 @@ class Overlay(Callback):
     def _wanted(self, predictor: Predictor) -> frozenset[str]:
         if self._layers is not None:
             return self._layers
-        layers = check_layers(predictor.args.overlay)
-        return frozenset() if layers and _has_other(predictor, self) else layers
+        state = self._runs.of(predictor)
+        if state.args is not predictor.args:
+            state.args, state.layers = predictor.args, check_layers(predictor.args.overlay)
+        return frozenset() if state.layers and _has_other(predictor, self) else state.layers
 
 
 def check_layers(layers: Sequence[str] | str | None) -> frozenset[str]:
@@ -139,9 +142,10 @@ class _State:
 
     sources: PerSource[_SourceState] = field(default_factory=lambda: PerSource(lambda frame: _SourceState(Past.none(frame))))
     painters: list[_Painter] = field(default_factory=list)
+    args: PredictOptions | None = None
+    layers: frozenset[str] = frozenset()
 
 
 def _has_other(predictor: Predictor, own: Overlay) -> bool:
     """Whether a user added an overlay with layers of its own to the run."""
-    others = (getattr(registration.function, "__self__", None) for registration in predictor.callbacks)
-    return any(isinstance(other, Overlay) and other is not own and other._layers is not None for other in others)
+    return any(other is not own and other._layers is not None for other in predictor.callbacks.objects(Overlay))

@@ -54,6 +54,8 @@ class Past:
 
     def extended(self, boxes: Boxes, layers: Set[str], trail_length: int) -> Self:
         """The past of the next frame, after one with these boxes; what no layer needs is not kept."""
+        if not layers & {"trails", "heatmap"} and not self.steps and self.heat is None:
+            return self
         steps: tuple[Step, ...] = ()
         if "trails" in layers and trail_length > 1:
             steps = (*self.steps[-(trail_length - 2) :], step_of(boxes)) if trail_length > 2 else (step_of(boxes),)

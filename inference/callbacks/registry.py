@@ -21,6 +21,7 @@ log = logging.getLogger("framehook")
 OnError: TypeAlias = Literal["raise", "log", "disable"]
 CallbackFunction: TypeAlias = Callable[[Any], object]
 FunctionT = TypeVar("FunctionT", bound=CallbackFunction)
+CallbackT = TypeVar("CallbackT", bound=Callback)
 
 _sequence = itertools.count()
 
@@ -91,6 +92,7 @@ class Callbacks:
         self._registrations: list[Registration] = []
         self._version = 0
         self._calls: dict[str, tuple[tuple[Registration, CallbackFunction], ...]] = {}
+        self._objects: dict[type[Callback], tuple[Any, ...]] = {}
         self._calls_version = -1
         self._switched_off: set[Registration] = set()
         self._workers: dict[Handle, BackgroundWorker] = {}
@@ -169,6 +171,15 @@ class Callbacks:
         inherited = list(self._parent) if self._parent is not None else []
         return iter(sorted([*inherited, *self._registrations], key=lambda each: (each.order, each.number)))
 
+    def objects(self, kind: type[CallbackT]) -> tuple[CallbackT, ...]:
+        """The registered `Callback` objects of a class, the parent's included, each once, in calling order."""
+        self._renew()
+        found = self._objects.get(kind)
+        if found is None:
+            owners = {id(owner): owner for each in self if isinstance(owner := getattr(each.function, "__self__", None), kind)}
+            found = self._objects[kind] = tuple(owners.values())
+        return found
+
     def fire(self, event: str, engine: Engine) -> None:
         """Call every callback of an event, in order.
 
@@ -217,13 +228,17 @@ class Callbacks:
     def _current_version(self) -> int:
         return self._version + (self._parent._current_version() if self._parent is not None else 0)
 
-    def _prepared(self, event: str) -> tuple[tuple[Registration, CallbackFunction], ...]:
-        """What to call for an event; worked out again only after something was registered, removed or switched off."""
+    def _renew(self) -> None:
         version = self._current_version()
         if version != self._calls_version:
             with self._lock:
                 self._calls = {}
+                self._objects = {}
                 self._calls_version = version
+
+    def _prepared(self, event: str) -> tuple[tuple[Registration, CallbackFunction], ...]:
+        """What to call for an event; worked out again only after something was registered, removed or switched off."""
+        self._renew()
         calls = self._calls.get(event)
         if calls is None:
             chosen = [each for each in self if each.event == event and each not in self._switched_off]

@@ -242,5 +242,4 @@ def _listed(options: Mapping[str, Any]) -> str:
 
 def _has_other(predictor: Predictor, own: Tracking) -> bool:
     """Whether a user added tracking of their own to the run, which then counts instead of the options."""
-    others = (getattr(registration.function, "__self__", None) for registration in predictor.callbacks)
-    return any(isinstance(other, Tracking) and other is not own and other._chosen is not None for other in others)
+    return any(other is not own and other._chosen is not None for other in predictor.callbacks.objects(Tracking))

@@ -24,6 +24,7 @@ _BLOCK: Final = 128
 
 Mask = npt.NDArray[np.bool_]
 Doubles = npt.NDArray[np.float64]
+Rows = slice | npt.NDArray[np.intp]
 
 
 def suppress(
@@ -87,28 +88,32 @@ def _greedy(xyxy: FloatArray, cls: IntArray | None, iou: float, max_det: int) ->
     kept = np.empty(0, np.intp)
     for start in range(0, len(xyxy), _BLOCK):
         rows = np.arange(start, min(start + _BLOCK, len(xyxy)))
+        block: Rows = slice(start, start + len(rows))  # a view, where picked rows would be a copy
         if len(kept):
-            rows = rows[~_overlaps(edges, area, cls, kept, rows, iou).any(axis=0)]
-        kept = np.concatenate((kept, rows[_greedy_block(np.triu(_overlaps(edges, area, cls, rows, rows, iou), 1))]))
+            block = rows = rows[~_overlaps(edges, area, cls, kept, rows, iou).any(axis=0)]
+        kept = np.concatenate((kept, rows[_greedy_block(_overlaps(edges, area, cls, block, block, iou))]))
         if len(kept) >= max_det:
             break
     return kept
 
 
-def _greedy_block(suppresses: Mask) -> Mask:
-    """Which rows stay, where `suppresses[i, j]` says that row i, if it stays, removes the later row j."""
-    stays = np.ones(len(suppresses), np.bool_)
-    for row in np.flatnonzero(suppresses.any(axis=1)):
+def _greedy_block(overlaps: Mask) -> Mask:
+    """Which rows stay, where row i, if it stays, removes each later row j of which `overlaps[i, j]` is true."""
+    stays = np.ones(len(overlaps), np.bool_)
+    np.fill_diagonal(overlaps, False)
+    for row in np.flatnonzero(overlaps.any(axis=1)):
         if stays[row]:
-            stays[suppresses[row]] = False
+            stays[row + 1 :] &= ~overlaps[row, row + 1 :]
     return stays
 
 
-def _overlaps(
-    edges: Doubles, area: Doubles, cls: IntArray | None, first: npt.NDArray[np.intp], second: npt.NDArray[np.intp], iou: float
-) -> Mask:
-    """`len(first)` x `len(second)`: whether two boxes, of one class unless `cls` is None, overlap by more than `iou`."""
-    a, b = edges[:, first, None], edges[:, None, second]
+def _overlaps(edges: Doubles, area: Doubles, cls: IntArray | None, first: Rows, second: Rows, iou: float) -> Mask:
+    """Whether two boxes, of one class unless `cls` is None, overlap by more than `iou`.
+
+    Returns:
+        A matrix with a row for each of `first` and a column for each of `second`.
+    """
+    a, b = edges[:, first][:, :, None], edges[:, second][:, None]
     width = np.minimum(a[2], b[2])
     width -= np.maximum(a[0], b[0])
     height = np.minimum(a[3], b[3])
@@ -116,12 +121,12 @@ def _overlaps(
     np.maximum(width, 0, out=width)
     np.maximum(height, 0, out=height)
     shared = np.multiply(width, height, out=width)
-    union = np.add(area[first, None], area[None, second], out=height)
+    union = np.add(area[first][:, None], area[second], out=height)
     union -= shared
     # Dividing, not multiplying the threshold, is what makes an overlap of exactly `iou` compare equal to it. Two boxes without
     # area have no union; the smallest double leaves their overlap at zero.
     np.maximum(union, np.finfo(np.float64).tiny, out=union)
     over: Mask = np.divide(shared, union, out=shared) > iou
     if cls is not None:
-        over &= cls[first, None] == cls[None, second]
+        over &= cls[first][:, None] == cls[second]
     return over

@@ -114,7 +114,7 @@ def pick_by_objectness(
     Returns:
         Numbers of the anchors; their rows; their scores (objectness times best class score); their classes.
     """
-    objectness = rows[:, 4]
+    objectness = np.ascontiguousarray(rows[:, 4])  # it lies scattered over a megabyte that is read once, not twice
     if np.isnan(objectness.max(initial=0)):
         finite.warn()
     anchors = np.flatnonzero(objectness > conf)
