@@ -11,6 +11,7 @@ from framehook.inference.backends import Backend
 from framehook.inference.callbacks import Callback, CallbackFunction, Callbacks, Handle, OnError, builtin_callbacks
 from framehook.inference.callbacks.registry import FunctionT
 from framehook.inference.decoders import DecoderSpec
+from framehook.inference.detector import Detector
 from framehook.inference.errors import EndlessSourceError
 from framehook.inference.load import load_detector
 from framehook.inference.options import PredictArgs, PredictOptions
@@ -69,7 +70,7 @@ class Model:
         return self._detector.backend.device
 
     @property
-    def detector(self) -> Any:
+    def detector(self) -> Detector:
         """The backend, decoder and input format behind this model."""
         return self._detector
 
