@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from framehook.inference.errors import FramehookError, did_you_mean
+from framehook.inference.errors import FramehookError, did_you_mean, one_line
 from framehook.inference.system_libraries import missing_library
 
 FAILED: Final = 1
@@ -65,12 +65,12 @@ def _explained(error: BaseException) -> tuple[str, int]:
     if isinstance(error, ImportError) and not isinstance(error, FramehookError):
         error = missing_library(error) or error
     if isinstance(error, FramehookError):
-        return _one_line(error), WRONG_USE if error.wrong_use else FAILED
+        return one_line(error), WRONG_USE if error.wrong_use else FAILED
     if _is_usage_error(error):
         return _usage_line(error), WRONG_USE
     if isinstance(error, MemoryError):
         return "out of memory; try a smaller --imgsz or --batch", FAILED
-    what = _one_line(error)
+    what = one_line(error)
     return f"unexpected {type(error).__name__}{': ' if what else ''}{what} (--debug shows where)", FAILED
 
 
@@ -85,17 +85,13 @@ def _usage_line(error: Any) -> str:
         known = [name for each in error.ctx.command.params for name in (*each.opts, *each.secondary_opts)] if error.ctx else []
         hint = did_you_mean(error.option_name, [name for name in known if name.startswith("--")])
         return f"no such option: {error.option_name}.{hint or _see_help(error)}"
-    line = _one_line(error.format_message())
+    line = one_line(error.format_message())
     line = line[:1].lower() + line[1:]
     return line if "Did you mean" in line else f"{line.rstrip('.')}.{_see_help(error)}"
 
 
 def _see_help(error: Any) -> str:
     return f" See '{error.ctx.command_path} --help'." if getattr(error, "ctx", None) else ""
-
-
-def _one_line(message: object) -> str:
-    return " ".join(str(message).split())
 
 
 class _Lines(logging.Handler):
@@ -106,7 +102,7 @@ class _Lines(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._console.print(f"{record.levelname.lower()}: {_one_line(record.getMessage())}")
+        self._console.print(f"{record.levelname.lower()}: {one_line(record.getMessage())}")
         if record.exc_info and self.level <= logging.DEBUG:
             self._console.print(logging.Formatter().formatException(record.exc_info))
 

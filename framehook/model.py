@@ -15,10 +15,10 @@ from framehook.inference.detector import Detector
 from framehook.inference.errors import EndlessSourceError
 from framehook.inference.load import load_detector
 from framehook.inference.options import PredictArgs, PredictOptions
-from framehook.inference.predictor import Predictor
+from framehook.inference.predictor import Predictor, check_options
 from framehook.inference.run import Run
 from framehook.inference.saving import make_save_dir
-from framehook.inference.sources import open_source
+from framehook.inference.sources import Source, open_source
 from framehook.inference.sources.demo import demo_clip
 
 RETAINED_WARNING: Final = 1 << 30
@@ -125,15 +125,7 @@ class Model:
             SourceError: the source cannot be opened or read.
             CallbackError: a callback raised.
         """
-        run = self._start(source, options)
-        if stream:
-            return run
-        with run:
-            if run.endless:
-                raise EndlessSourceError(
-                    f"{run.predictor.source.name} never ends; pass stream=True and iterate over what predict returns"
-                )
-            return _collect(run)
+        return self._run(source, stream, options)
 
     @overload
     def track(self, source: Any = None, *, stream: Literal[True], **options: Unpack[PredictArgs]) -> Run: ...
@@ -141,15 +133,22 @@ class Model:
     def track(self, source: Any = None, *, stream: Literal[False] = False, **options: Unpack[PredictArgs]) -> list[Any]: ...
     def track(self, source: Any = None, *, stream: bool = False, **options: Unpack[PredictArgs]) -> Run | list[Any]:
         """Detect objects and follow them: as `predict` with `tracker="bytetrack"`, so that `result.boxes.id` is set."""
-        options = {"tracker": "bytetrack", **options}
-        if stream:
-            return self.predict(source, stream=True, **options)
-        return self.predict(source, **options)
+        return self._run(source, stream, {"tracker": "bytetrack", **options})
 
-    def _start(self, source: Any, options: PredictArgs) -> Run:
+    def _run(self, source: Any, stream: bool, options: PredictArgs) -> Run | list[Any]:
         checked = PredictOptions.build(options)
-        self._detector.check(checked)
+        check_options(checked, self._detector)
         opened = open_source(demo_clip() if source is None else source)
+        if opened.endless and not stream:
+            opened.close()
+            raise EndlessSourceError(f"{opened.info.name} never ends; pass stream=True and iterate over what predict returns")
+        run = self._start(opened, checked)
+        if stream:
+            return run
+        with run:
+            return _collect(run)
+
+    def _start(self, opened: Source, checked: PredictOptions) -> Run:
         try:
             callbacks = Callbacks(parent=self.callbacks)
             for builtin in builtin_callbacks(checked, opened.info):
@@ -169,10 +168,10 @@ def _collect(run: Run) -> list[Any]:
     for result in run:
         results.append(result)
         frame = run.predictor.frame
-        held += frame.image.nbytes if frame is not None else 0
+        held += frame.image.nbytes if frame is not None else 0  # that of the first frame of its batch, which is near enough
         if held > RETAINED_WARNING and not warned:
             warned = True
             warnings.warn(
-                f"{len(results)} results hold over 1 GB of frames; pass stream=True to take them one by one", stacklevel=3
+                f"{len(results)} results hold over 1 GB of frames; pass stream=True to take them one by one", stacklevel=4
             )
     return results

@@ -4,6 +4,7 @@ What frames are and where they come from:
     frame       a captured picture, read-only, that knows its source, number and time
     sources     webcams, files, folders, streams, arrays, a generated scene: `open_source`
     feed        which frames reach a run: all of a file, the newest of a camera
+    pace        when the frames of a file that is played in real time are due
     ledger      where every captured frame went
 
 What finds things in them:
@@ -17,8 +18,10 @@ What finds things in them:
 
 What a run is:
     options     everything that can be chosen, checked
+    batch       the frames of one network call
     predictor   the run itself: pulls frames, fires events, yields results
     run         the handle by which it is steered
+    snapshot    what callbacks in the background see
     boxes       the boxes of a frame
     result      one frame and what was found in it
     stats       frames, rates, latency, time per stage
@@ -37,6 +40,7 @@ __all__ = [
     "frame",
     "sources",
     "feed",
+    "pace",
     "ledger",
     "backends",
     "network",
@@ -46,8 +50,10 @@ __all__ = [
     "detector",
     "load",
     "options",
+    "batch",
     "predictor",
     "run",
+    "snapshot",
     "boxes",
     "result",
     "stats",

@@ -15,11 +15,13 @@ from framehook.inference.backends.base import Backend, Mode, Tensor
 from framehook.inference.boxes import Boxes
 from framehook.inference.decoders.base import Candidates, Decoder
 from framehook.inference.decoders.nms import select, suppress
-from framehook.inference.errors import InferenceError, OptionError, UnknownLayoutError, did_you_mean
+from framehook.inference.errors import FramehookError, InferenceError, OptionError, UnknownLayoutError, did_you_mean, one_line
 from framehook.inference.geometry import Letterbox
 from framehook.inference.options import PredictOptions
 from framehook.inference.preprocess import InputFormat, Preprocessor
 
+MAX_SHAPES = 4
+"""Shapes of input for which buffers are kept; lists of pictures of many lengths would pile them up otherwise."""
 STRIDE = 32
 """Input sides that a user chooses are rounded up to a multiple of this, which every network of the field can take."""
 
@@ -86,13 +88,11 @@ class Detector:
 
     def for_mode(self, mode: Mode) -> Detector:
         """This detector on the backend's session for `mode`."""
-        twin = self._twins.get(mode)
-        if twin is None:
-            backend = self.backend.for_mode(mode)
-            same = backend is self.backend
-            twin = self if same else Detector(backend, self.decoder, names=self.names, form=self.form)
-            twin = self._twins.setdefault(mode, twin)
-        return twin
+        backend = self.backend.for_mode(mode)
+        if backend is self.backend:
+            return self
+        twin = Detector(backend, self.decoder, names=self.names, form=self.form)
+        return self._twins.setdefault(mode, twin)
 
     def input_size(self, options: PredictOptions) -> tuple[int, int]:
         """(width, height) of the network input under these options.
@@ -156,10 +156,10 @@ class Detector:
             began = time.perf_counter()
             placements.append(preprocessor.fill(images[start : start + piece]))
             filled = time.perf_counter()
-            outputs.append(self.backend.infer(preprocessor.tensor))
+            outputs.append(self._infer(preprocessor.tensor))
             inference += time.perf_counter() - filled
             preprocess += filled - began
-            self._idle[size, piece].append(preprocessor)
+            self._give_back(size, piece, preprocessor)
         return Computed(outputs, placements, size, preprocess * 1e3, inference * 1e3)
 
     def decode(self, computed: Computed, options: PredictOptions) -> Found:
@@ -192,6 +192,17 @@ class Detector:
         }
         return Found(boxes, speed, computed, options)
 
+    def _infer(self, tensor: Tensor) -> list[Tensor]:
+        try:
+            return self.backend.infer(tensor)
+        except FramehookError:
+            raise
+        except Exception as error:  # a backend of a user's own may raise anything
+            source, shape = self.backend.network.source, "x".join(map(str, tensor.shape))
+            raise InferenceError(
+                f"{source} failed on an input of shape {shape}: {type(error).__name__}: {one_line(error)}"
+            ) from error
+
     def _keep(self, candidates: Candidates, options: PredictOptions, classes: frozenset[int] | None) -> Candidates:
         if not self.decoder.needs_nms:
             return select(candidates, conf=options.conf, classes=classes, max_det=options.max_det)
@@ -205,12 +216,16 @@ class Detector:
         )
 
     def _borrow(self, size: tuple[int, int], batch: int) -> Preprocessor:
-        idle = self._idle.setdefault((size, batch), deque())
         try:
-            return idle.pop()
-        except IndexError:
+            return self._idle[size, batch].pop()
+        except (KeyError, IndexError):
             dtype: Any = self.backend.network.inputs[0].dtype
             return Preprocessor(self.form, input_size=size, batch=batch, dtype=dtype)
+
+    def _give_back(self, size: tuple[int, int], batch: int, preprocessor: Preprocessor) -> None:
+        for stale in list(self._idle)[:-MAX_SHAPES]:
+            self._idle.pop(stale, None)
+        self._idle.setdefault((size, batch), deque()).append(preprocessor)
 
 
 def _in_frame(found: Candidates, placement: Letterbox) -> Boxes:

@@ -12,6 +12,7 @@ from failures of the run (a camera that went away; it exits 1).
     │   ├── UnknownEventError       ValueError
     │   ├── CallbackSignatureError  TypeError
     │   ├── CallbackFileError       ImportError  a user's file of callbacks that cannot be loaded
+    │   ├── RunError                RuntimeError a run advanced by its own callback
     │   └── EndlessSourceError      ValueError   a list was asked of a stream that never ends
     ├── SourceError                 OSError
     │   ├── SourceNotFoundError     FileNotFoundError
@@ -68,6 +69,10 @@ class CallbackSignatureError(UsageError, TypeError):
 
 class CallbackFileError(UsageError, ImportError):
     """A user's file of callbacks that cannot be loaded."""
+
+
+class RunError(UsageError, RuntimeError):
+    """A run was advanced in a way it cannot be."""
 
 
 class EndlessSourceError(UsageError, ValueError):
@@ -152,6 +157,11 @@ class MissingDependencyError(FramehookError, ImportError):
     """An optional package or a system library is not installed."""
 
     wrong_use = True
+
+
+def one_line(message: object) -> str:
+    """The text of an error or message, without line breaks."""
+    return " ".join(str(message).split())
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -6,33 +6,47 @@ frame: a mailbox with one slot, and what it overwrites is counted. Nothing here 
 
 from __future__ import annotations
 
+import logging
+import math
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple, TypeVar
 
-from framehook.inference.errors import FramehookError, SourceError
-from framehook.inference.frame import Frame, SourceKind
+from framehook.inference.errors import FramehookError, SeekError, SourceError, one_line
+from framehook.inference.frame import Frame
 from framehook.inference.ledger import Cause, LedgerBook
+from framehook.inference.pace import PlaybackClock
 from framehook.inference.sources.base import Source
 
+log = logging.getLogger("framehook")
+ReturnT = TypeVar("ReturnT")
+
 ABANDON_SECONDS: Final = 0.15
-"""How long closing waits for the `read` of a camera, a stream or a user's iterable, which may never return; its daemon thread
-is left behind then, and closes the source should it ever come back."""
+"""How long closing waits for a `read` that may never return (a camera, a server, a user's iterable). Its daemon thread is left
+behind then, and closes the source should it ever come back."""
 FILE_SECONDS: Final = 5.0
-"""The same for files, whose reads do return."""
+"""The same for sources whose reads do return."""
+
+
+class Taken(NamedTuple):
+    """A frame and the seek it belongs to: one of an older `generation` than the feed's is out of date."""
+
+    frame: Frame
+    generation: int
 
 
 class Feed(ABC):
     """Frames of one source under a policy, with the gate that holds a paused run.
 
-    `take`, `enter` and `close` belong to the thread that advances the run, everything else may be called from any thread.
+    `enter`, `take` and `close` belong to the thread that advances the run, everything else may be called from any thread.
 
     Attributes:
         source: Where the frames come from.
-        generation: Counts seeks; what was taken under an older one is out of date.
+        generation: Counts seeks.
     """
 
     def __init__(self, source: Source, ledger: LedgerBook, *, stride: int) -> None:
@@ -44,14 +58,18 @@ class Feed(ABC):
         self._changed = threading.Condition()  # re-entrant: subclasses extend what holds it
         self._paused = False
         self._steps = 0
+        self._admitted = True  # whether the batch under way was let through the gate
         self._stopped = False
+        self._closed = False
+        self._seek_to: float | None = None
+        self._follows = False  # whether a frame was read since the start or the last seek
 
     @abstractmethod
     def ready(self) -> bool:
         """Whether `take` would return at once."""
 
     @abstractmethod
-    def take(self) -> Frame | None:
+    def take(self) -> Taken | None:
         """Wait for the next frame; None at the end of the source or when stopped.
 
         Raises:
@@ -62,21 +80,12 @@ class Feed(ABC):
     def close(self) -> None:
         """Stop reading, count what was read ahead as stopped, and release the source."""
 
-    @abstractmethod
-    def seek(self, seconds: float) -> None:
-        """Go to a media time; frames read ahead are dropped.
-
-        Raises:
-            SeekError: the source has no positions.
-        """
-
     def enter(self) -> bool:
         """Wait while the run is paused, unless a step was asked for; False when it is stopped."""
         with self._changed:
-            while self._paused and not self._steps and not self._stopped:
+            self._admitted = False
+            while not self._admit():
                 self._changed.wait()
-            if self._steps:
-                self._steps -= 1
             return not self._stopped
 
     @property
@@ -84,15 +93,11 @@ class Feed(ABC):
         """Whether the run is held."""
         return self._paused
 
-    @property
-    def stopped(self) -> bool:
-        """Whether `stop` was called."""
-        return self._stopped
-
     def pause(self) -> None:
-        """Hold the run before its next result."""
+        """Hold the run before its next batch."""
         with self._changed:
             self._paused = True
+            self._admitted = False
             self._steps = 0
             self._changed.notify_all()
 
@@ -117,55 +122,93 @@ class Feed(ABC):
                 return
             self._stopped = True
             self._changed.notify_all()
+        self.source.interrupt()
 
-    def _read(self) -> Frame | None:
-        """Read the next frame that `vid_stride` wants, counting all of them."""
+    def seek(self, seconds: float) -> None:
+        """Go to a media time; frames read ahead are dropped.
+
+        Raises:
+            SeekError: the source has no positions, or `seconds` is no time.
+        """
+        if not math.isfinite(seconds):
+            raise SeekError(f"{seconds} is no position; pass seconds from the start of {self.source.info.name}")
+        if not self.source.seekable:
+            self.source.seek(seconds)  # raises the error that says so
+        with self._changed:
+            self.generation += 1
+            self._seek_to = seconds
+            self._changed.notify_all()
+
+    def _admit(self) -> bool:
+        """Whether the batch under way may go on, using up a step where it needs one. Holds the condition."""
+        if self._stopped or not self._paused:
+            self._admitted = True
+        elif not self._admitted and self._steps:
+            self._steps -= 1
+            self._admitted = True
+        return self._admitted
+
+    def _read_wanted(self) -> Frame | None:
+        """Read the next frame that `vid_stride` wants, counting those it leaves out."""
+        for _ in range(self._stride - 1 if self._follows else 0):
+            skipped = self._guarded(self.source.skip)
+            if skipped is None:
+                return None
+            if not self._closed:
+                self._ledger.capture(skipped)
+                self._ledger.drop(skipped, Cause.STRIDE)
+        self._follows = True
+        return self._guarded(self.source.read)
+
+    def _move(self, seconds: float) -> None:
+        """Seek in the thread that reads; a source that cannot go there stays where it is."""
+        self._follows = False
         try:
-            frame = self.source.read()
+            self._guarded(lambda: self.source.seek(seconds))
+        except SeekError as error:
+            log.warning("%s", error)
+
+    def _guarded(self, call: Callable[[], ReturnT]) -> ReturnT:
+        try:
+            return call()
         except FramehookError:
             raise
         except Exception as error:  # a user's iterable may raise anything
-            raise SourceError(f"{self.source.info.name} failed: {type(error).__name__}: {error}") from error
-        if frame is not None:
-            self._ledger.capture(frame.source)
-        return frame
+            raise SourceError(f"{self.source.info.name} failed: {type(error).__name__}: {one_line(error)}") from error
 
-    def _pass_over(self) -> None:
-        """Skip what `vid_stride` leaves out after a frame."""
-        for _ in range(self._stride - 1):
-            skipped = self.source.skip()
-            if skipped is None:
-                return
-            self._ledger.capture(skipped)
-            self._ledger.drop(skipped, Cause.STRIDE)
+    def _close_source(self) -> None:
+        try:
+            self.source.close()
+        except Exception as error:  # noqa: BLE001 - nothing is lost by it, and the end of the run must go on
+            log.warning("%s could not be closed: %s", self.source.info.name, one_line(error))
 
 
 class DirectFeed(Feed):
-    """Reads in the caller's thread: for a few pictures, where a thread would cost more than it saves."""
-
-    _first = True
-    _closed = False
+    """Reads in the caller's thread: for a few pictures at hand, where a thread would cost more than it saves."""
 
     def ready(self) -> bool:
         return True
 
-    def take(self) -> Frame | None:
+    def take(self) -> Taken | None:
+        with self._changed:
+            while not self._admit():
+                self._changed.wait()
+            generation, seek_to = self.generation, self._seek_to
+            self._seek_to = None
         if self._stopped:
             return None
-        if not self._first:
-            self._pass_over()
-        self._first = False
-        return self._read()
-
-    def seek(self, seconds: float) -> None:
-        self.source.seek(seconds)
-        self.generation += 1
-        self._first = True
+        if seek_to is not None:
+            self._move(seek_to)
+        frame = self._read_wanted()
+        if frame is None:
+            return None
+        self._ledger.capture(frame.source)
+        return Taken(frame, generation)
 
     def close(self) -> None:
         if not self._closed:
             self._closed = True
-            self.source.close()
+            self._close_source()
 
 
 class ThreadedFeed(Feed):
@@ -185,12 +228,11 @@ class ThreadedFeed(Feed):
         super().__init__(source, ledger, stride=stride)
         self._depth = depth if newest_only is None else 1
         self._newest_only = newest_only
-        self._queue: deque[Frame] = deque()
-        self._waiting = False
-        self._ended = False
-        self._closed = False
-        self._error: Exception | None = None
-        self._seek_to: float | None = None
+        self._queue: deque[Taken] = deque()
+        self._waiting = False  # whether the run waits for a frame, and may have it
+        self._at_end = False  # of the source; a seek leads back
+        self._gone = False  # the reading thread; nothing leads back
+        self._error: FramehookError | None = None
         self._thread: threading.Thread | None = None
 
     def ready(self) -> bool:
@@ -198,45 +240,38 @@ class ThreadedFeed(Feed):
         with self._changed:
             return bool(self._queue) or self._is_over()
 
-    def take(self) -> Frame | None:
+    def take(self) -> Taken | None:
         self._start()
         with self._changed:
-            self._waiting = True
-            self._changed.notify_all()
-            while not self._queue and not self._is_over():
-                self._changed.wait()
-            self._waiting = False
+            try:
+                while not (self._stopped or (self._admit() and (self._queue or self._is_over()))):
+                    self._waiting = self._admitted
+                    self._changed.notify_all()
+                    self._changed.wait()
+            finally:
+                self._waiting = False
             if self._stopped:
                 return None
             if self._queue:
-                frame = self._queue.popleft()
                 self._changed.notify_all()
-                return frame
+                return self._queue.popleft()
             if self._error is not None:
                 error, self._error = self._error, None
-                self._ended = True
                 raise error
             return None
 
     def pause(self) -> None:
         with self._changed:
+            self._waiting = False
             if self._newest_only is Cause.OVERWRITTEN:
                 self._discard(Cause.PAUSED)  # what is in the slot now would be stale when the run goes on
             super().pause()
 
-    def stop(self) -> None:
-        super().stop()
-        self.source.interrupt()
-
     def seek(self, seconds: float) -> None:
-        if not self.source.seekable:
-            self.source.seek(seconds)  # raises the error that says so
         with self._changed:
+            super().seek(seconds)
             self._discard(Cause.SEEK)
-            self.generation += 1
-            self._seek_to = seconds
-            self._ended = False
-            self._changed.notify_all()
+            self._at_end = False
 
     def close(self) -> None:
         self.stop()
@@ -247,12 +282,10 @@ class ThreadedFeed(Feed):
             self._discard(Cause.STOPPED)
             self._changed.notify_all()
         if self._thread is None:
-            self.source.close()
-            return
-        # The reading thread closes the source itself, when its `read` returns; a camera cannot be closed under a read.
-        info = self.source.info
-        is_file = not info.live and info.kind in (SourceKind.VIDEO, SourceKind.IMAGE)
-        self._thread.join(FILE_SECONDS if is_file else ABANDON_SECONDS)
+            self._close_source()
+        elif self._thread is not threading.current_thread():  # an abandoned run may be collected in any thread
+            # The reading thread closes the source itself, when its `read` returns; a camera cannot be closed under a read.
+            self._thread.join(ABANDON_SECONDS if self.source.may_block else FILE_SECONDS)
 
     def _start(self) -> None:
         if self._thread is None and not self._closed:
@@ -261,119 +294,88 @@ class ThreadedFeed(Feed):
             self._thread.start()
 
     def _is_over(self) -> bool:
-        return self._stopped or self._ended or self._error is not None
+        return self._at_end or self._gone or self._error is not None
 
     def _discard(self, cause: Cause) -> None:
-        for frame in self._queue:
-            self._ledger.drop(frame.source, cause)
+        for taken in self._queue:
+            self._ledger.drop(taken.frame.source, cause)
         self._queue.clear()
 
     def _pump(self) -> None:
         """The reading thread."""
+        clock = PlaybackClock()
         try:
-            clock = _PlaybackClock()
-            skip_first = False
-            while True:
-                generation = self._wait_for_turn()
-                if generation is None:
-                    return
-                if self._seek_to is not None:
-                    self._apply_seek()
-                    clock.restart()
-                    skip_first = False
-                if skip_first:
-                    self._pass_over()
-                frame = self._read()
-                skip_first = True
+            while (turn := self._wait_for_turn()) is not None:
+                generation, seek_to = turn
+                if seek_to is not None:
+                    self._move(seek_to)
+                frame = self._read_wanted()
                 if frame is None:
-                    self._finish(generation)
+                    self._note_end(generation)
                     continue
                 if self._newest_only is Cause.PACE:
-                    frame = self._hold_back(frame, clock)
-                self._put(frame, generation)
+                    frame = self._hold_back(frame, clock, generation)
+                self._put(Taken(frame, generation))
         except FramehookError as error:
-            self._fail(error)
-        finally:
-            self.source.close()
             with self._changed:
-                self._ended = True  # whatever ended this thread, nobody may wait for it any more
+                self._error = error
+        finally:
+            self._close_source()
+            with self._changed:
+                self._gone = True
                 self._changed.notify_all()
 
-    def _wait_for_turn(self) -> int | None:
-        """Wait until a frame should be read; None when the feed is closed."""
+    def _wait_for_turn(self) -> tuple[int, float | None] | None:
+        """Wait until a frame should be read; return the generation it is of and where to go first. None to end."""
         with self._changed:
             while not self._closed and not self._stopped:
-                if self._seek_to is not None:
-                    return self.generation
                 held = self._newest_only is Cause.PACE and self._paused and not self._waiting
                 room = self._newest_only is not None or len(self._queue) < self._depth
-                if room and not self._ended and not held:
-                    return self.generation
+                if self._seek_to is not None or (room and not self._at_end and not held):
+                    seek_to, self._seek_to = self._seek_to, None
+                    return self.generation, seek_to
                 self._changed.wait()
             return None
 
-    def _apply_seek(self) -> None:
+    def _put(self, taken: Taken) -> None:
         with self._changed:
-            seconds, self._seek_to = self._seek_to, None
-        if seconds is not None:
-            self.source.seek(seconds)
-
-    def _put(self, frame: Frame, generation: int) -> None:
-        with self._changed:
-            if self._closed or self._stopped:
-                self._ledger.drop(frame.source, Cause.STOPPED)
-            elif generation != self.generation:
-                self._ledger.drop(frame.source, Cause.SEEK)
+            if self._closed:
+                return  # the books are closed, too
+            source = taken.frame.source
+            self._ledger.capture(source)
+            if self._stopped:
+                self._ledger.drop(source, Cause.STOPPED)
+            elif taken.generation != self.generation:
+                self._ledger.drop(source, Cause.SEEK)
             elif self._newest_only is Cause.OVERWRITTEN and self._paused and not self._waiting:
-                self._ledger.drop(frame.source, Cause.PAUSED)
+                self._ledger.drop(source, Cause.PAUSED)
             else:
                 if self._newest_only is not None:
                     self._discard(self._newest_only)
-                self._queue.append(frame)
+                self._queue.append(taken)
                 self._changed.notify_all()
 
-    def _hold_back(self, frame: Frame, clock: _PlaybackClock) -> Frame:
+    def _hold_back(self, frame: Frame, clock: PlaybackClock, generation: int) -> Frame:
         """Wait until a frame of a file is due; that moment is when a camera would have captured it."""
-        if frame.pts is None:
-            return frame
+        due = clock.due(frame)
         with self._changed:
-            generation = self.generation
             while not (self._closed or self._stopped or generation != self.generation):
-                if self._paused:
-                    if self._waiting:
+                if self._paused and not self._waiting:
+                    self._changed.wait()
+                    due = clock.restarted(frame)
+                elif due is None:
+                    # Nothing says when it is due, so nothing says that it is late: it waits for its turn.
+                    if not self._queue:
                         break
                     self._changed.wait()
-                    clock.restart()
-                    continue
-                wait = clock.seconds_until(frame.pts)
-                if wait <= 0:
+                elif (wait := due - time.monotonic()) > 0 and not self._paused:
+                    self._changed.wait(wait)
+                else:
                     break
-                self._changed.wait(wait)
         return replace(frame, captured_at=time.monotonic())
 
-    def _finish(self, generation: int) -> None:
+    def _note_end(self, generation: int) -> None:
         with self._changed:
             if generation == self.generation:
-                self._ended = True
+                self._at_end = True
                 self._changed.notify_all()
-
-    def _fail(self, error: Exception) -> None:
-        with self._changed:
-            self._error = error
-            self._changed.notify_all()
-
-
-class _PlaybackClock:
-    """Maps media time to the monotonic clock, anchored at the first frame after a start, a seek or a pause."""
-
-    def __init__(self) -> None:
-        self._anchor: float | None = None
-
-    def restart(self) -> None:
-        self._anchor = None
-
-    def seconds_until(self, pts: float) -> float:
-        now = time.monotonic()
-        if self._anchor is None:
-            self._anchor = now - pts
-        return self._anchor + pts - now

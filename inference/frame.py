@@ -47,6 +47,11 @@ class SourceInfo:
     fps: float | None = None
     frame_count: int | None = None
 
+    @property
+    def group(self) -> str:
+        """What its frames are counted and followed under: its id, or `pictures` for the picture files of a run together."""
+        return "pictures" if self.kind is SourceKind.IMAGE else self.id
+
 
 class FrameImage(np.ndarray[Any, np.dtype[np.uint8]]):
     """The pixels of a captured frame: an array that explains itself when it is written to.

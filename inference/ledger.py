@@ -29,11 +29,13 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The frames of one source; `captured == delivered + sum(dropped.values()) + pending` always.
+    """The frames of one source, or of a run's picture files together.
+
+    `captured == delivered + sum(dropped.values()) + pending`, always.
 
     Attributes:
         captured: Frames taken from the source.
-        delivered: Frames whose results were handed on.
+        delivered: Frames that went through all their events.
         dropped: Frames lost, by cause.
         pending: Frames read ahead or under way; 0 once the run is over.
     """
@@ -48,7 +50,7 @@ class LedgerBook:
     """Counts frames by source; thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a run may be collected, and ended, while its thread is in here
         self._captured: dict[str, int] = {}
         self._delivered: dict[str, int] = {}
         self._dropped: dict[str, dict[Cause, int]] = {}
@@ -56,21 +58,21 @@ class LedgerBook:
     def capture(self, source: SourceInfo) -> None:
         """Count a frame taken from a source."""
         with self._lock:
-            self._captured[source.id] = self._captured.get(source.id, 0) + 1
+            self._captured[source.group] = self._captured.get(source.group, 0) + 1
 
     def deliver(self, source: SourceInfo) -> None:
-        """Count a frame whose result is handed on."""
+        """Count a frame that went through all its events."""
         with self._lock:
-            self._delivered[source.id] = self._delivered.get(source.id, 0) + 1
+            self._delivered[source.group] = self._delivered.get(source.group, 0) + 1
 
     def drop(self, source: SourceInfo, cause: Cause) -> None:
         """Count a frame that is lost."""
         with self._lock:
-            causes = self._dropped.setdefault(source.id, {})
+            causes = self._dropped.setdefault(source.group, {})
             causes[cause] = causes.get(cause, 0) + 1
 
     def read(self) -> dict[str, Ledger]:
-        """The ledgers by source id, consistent among themselves."""
+        """The ledgers by `SourceInfo.group`, consistent among themselves."""
         with self._lock:
             ledgers = {}
             for source, captured in self._captured.items():

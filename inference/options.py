@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, Self, TypedDict
 
@@ -77,28 +77,31 @@ class PredictOptions:
         Raises:
             OptionError: a value an option cannot take.
         """
+        # What a caller passes may change later, or be readable only once; options must not.
+        self._keep("classes", self.classes if isinstance(self.classes, str) else _fixed(self.classes))
+        self._keep("overlay", self.overlay if isinstance(self.overlay, str) else _fixed(self.overlay))
+        self._keep("imgsz", _fixed(self.imgsz))
+        self._keep("tracker_options", None if self.tracker_options is None else dict(self.tracker_options))
         for name in ("conf", "iou"):
             value = getattr(self, name)
             if not _is_number(value) or not 0 <= value <= 1:
                 raise OptionError(f"{name}={value!r} is out of range; pass a number from 0 to 1")
+            self._keep(name, float(value))
         for name in ("max_det", "batch", "vid_stride"):
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            if not _is_whole(value) or value < 1:
                 raise OptionError(f"{name}={value!r} is out of range; pass a whole number from 1")
+            self._keep(name, int(value))
         if self.pace not in ("max", "realtime"):
             raise OptionError(f"pace={self.pace!r} is unknown; pass 'max' or 'realtime'")
-        sides = self.imgsz if isinstance(self.imgsz, tuple | list) else (self.imgsz,)
-        if self.imgsz is not None and (len(sides) not in (1, 2) or not all(isinstance(s, int) and s > 0 for s in sides)):
+        sides: tuple[Any, ...] = self.imgsz if isinstance(self.imgsz, tuple) else (self.imgsz,)
+        if self.imgsz is not None and (len(sides) not in (1, 2) or not all(_is_whole(side) and side > 0 for side in sides)):
             raise OptionError(f"imgsz={self.imgsz!r} is not a size; pass a side in pixels or (height, width)")
         if self.tracker_options is not None and self.tracker is None:
             raise OptionError("tracker_options need a tracker; pass tracker='bytetrack', or call track()")
-        # Checked here, so that a change between frames fails where it is asked for. Those who draw and track know their names.
-        from framehook.inference.callbacks.overlay import check_layers
-        from framehook.inference.callbacks.tracking import check_tracker
 
-        check_layers(self.overlay)
-        if self.tracker is not None:
-            check_tracker(self.tracker, self.tracker_options or {})
+    def _keep(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
 
     @classmethod
     def build(cls, options: Mapping[str, Any]) -> Self:
@@ -112,12 +115,18 @@ class PredictOptions:
         return cls(**options)
 
     def replace(self, changes: Mapping[str, Any]) -> Self:
-        """Return these options with some changed; errors as in `build`."""
+        """Return these options with some changed.
+
+        Raises:
+            UnknownOptionError, OptionError: as in `build`.
+        """
         _check_names(changes)
         return dataclasses.replace(self, **changes)
 
 
 OPTION_NAMES = tuple(field.name for field in dataclasses.fields(PredictOptions))
+AT_START = ("batch", "vid_stride", "pace", "save", "save_txt", "save_dir")
+"""Options of how frames are read and what is saved: they are chosen when a run starts, and stay."""
 
 
 def _check_names(options: Mapping[str, Any]) -> None:
@@ -127,5 +136,13 @@ def _check_names(options: Mapping[str, Any]) -> None:
             raise UnknownOptionError(f"unknown option '{name}'.{hint}")
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _fixed(value: Any) -> Any:
+    return tuple(value) if isinstance(value, Iterable) else value

@@ -8,65 +8,32 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any, Final
 
 from framehook.inference.backends import usable_cores
+from framehook.inference.batch import Batch
+from framehook.inference.callbacks.overlay import check_layers
 from framehook.inference.callbacks.registry import Callbacks
+from framehook.inference.callbacks.tracking import check_tracker
 from framehook.inference.detector import Detector, Found
-from framehook.inference.errors import CallbackError, FrameError, FramehookError
+from framehook.inference.errors import CallbackError, FramehookError, OptionError, one_line
 from framehook.inference.events import PredictEvent
 from framehook.inference.feed import DirectFeed, Feed, ThreadedFeed
 from framehook.inference.frame import Frame, SourceInfo, SourceKind
 from framehook.inference.ledger import Cause, LedgerBook
-from framehook.inference.options import PredictOptions
+from framehook.inference.options import AT_START, PredictOptions
 from framehook.inference.result import Result
+from framehook.inference.snapshot import PredictSnapshot
 from framehook.inference.sources.base import Source
 from framehook.inference.stats import Meter, Stats
 
 log = logging.getLogger("framehook")
 
-
-class Batch(NamedTuple):
-    """The frames of one network call, as four lists that belong together.
-
-    Attributes:
-        paths: Where each frame comes from.
-        images: H x W x 3 uint8 BGR arrays, read-only. In `on_predict_batch_start` an entry may be replaced by a picture of the
-            same size, which the network then sees instead; results keep the captured frame.
-        frames: The captured frames.
-        infos: A few words on each frame for logs.
-    """
-
-    paths: list[str]
-    images: list[npt.NDArray[np.uint8]]
-    frames: list[Frame]
-    infos: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class PredictSnapshot:
-    """What a background callback sees in place of the predictor; setting an attribute raises.
-
-    Attributes are those of `Predictor`, `frame_results` and `results` being copies.
-    """
-
-    args: PredictOptions
-    model: object
-    device: str
-    source: SourceInfo
-    batch: Batch | None
-    results: list[Any]
-    frame_results: list[Result]
-    frame: Frame | None
-    speed: Mapping[str, float]
-    stats: Stats
-    save_dir: Path | None
-    error: BaseException | None
+READ_AHEAD_BYTES: Final = 256 << 20
+"""Pixels that are read ahead of the network at most."""
 
 
 @dataclass(slots=True)
@@ -123,7 +90,7 @@ class Predictor:
         Raises:
             OptionError: the options do not fit the model.
         """
-        detector.check(options)
+        check_options(options, detector)
         self.args = options
         self.model = detector if model is None else model
         self.device = detector.backend.device
@@ -140,13 +107,18 @@ class Predictor:
         self._ledger = LedgerBook()
         self._meter = Meter()
         self._lock = threading.Lock()
+        self._wanted = options
         self._jobs: deque[_Job] = deque()
         self._current: _Job | None = None
         self._failure: FramehookError | None = None
+        self._filling: _Job | None = None
         self._executor: ThreadPoolExecutor | None = None
+        self._worker_threads: set[int] = set()
         self._workers = usable_cores()
-        few = source.info.frame_count is not None and source.info.frame_count < max(self._workers, 2)
-        self._overlaps = not source.info.live and not few and options.pace == "max"
+        info = source.info
+        at_hand = info.kind in (SourceKind.IMAGE, SourceKind.ARRAY) and not source.may_block
+        few = at_hand and info.frame_count is not None and info.frame_count < max(self._workers, 2)
+        self._overlaps = not info.live and not few and options.pace == "max"
         self._feed = self._make_feed(source, few=few)
 
     # Controls -----------------------------------------------------------------------------------------------------------
@@ -180,15 +152,18 @@ class Predictor:
         self._feed.seek(seconds)
 
     def update(self, changes: Mapping[str, Any]) -> None:
-        """Change options from the next frame on.
+        """Change options; `args` shows them, and they are in force, from the next batch on.
 
         Raises:
             UnknownOptionError, OptionError: nothing is changed then.
         """
         with self._lock:
-            options = self.args.replace(changes)
-            self._detector.check(options)
-            self.args = options
+            options = self._wanted.replace(changes)
+            for name in changes:
+                if name in AT_START:
+                    raise OptionError(f"{name} is chosen when a run starts and cannot change in it; start another run")
+            check_options(options, self._detector)
+            self._wanted = options
 
     # What callbacks look at -----------------------------------------------------------------------------------------------
 
@@ -204,17 +179,18 @@ class Predictor:
 
     def snapshot(self) -> PredictSnapshot:
         """A frozen copy for a background callback."""
-        copies = [result.copy() for result in self.frame_results]
-        own = self.results is self.frame_results
+        copies = {id(result): result.copy() for result in self.frame_results}
+        frame_results = list(copies.values())
+        # An iterable that a callback put there may be read only once, and that is the run's to do.
+        listed = self.results if isinstance(self.results, list) else frame_results
         return PredictSnapshot(
             args=self.args,
             model=self.model,
             device=self.device,
             source=self.source,
-            batch=self.batch,
-            # An iterable that a callback put there may be read only once, and that is the run's to do.
-            results=list(copies) if own or not isinstance(self.results, list) else list(self.results),
-            frame_results=copies,
+            batch=None if self.batch is None else self.batch.copy(),
+            results=[copies.get(id(each), each) for each in listed],
+            frame_results=frame_results,
             frame=self.frame,
             speed=dict(self.speed),
             stats=self.stats,
@@ -266,49 +242,56 @@ class Predictor:
     def _run_ahead(self) -> None:
         """Start batches on the workers while there are frames at hand: one on each core, and one that waits for a core."""
         if self._executor is None:
-            self._executor = ThreadPoolExecutor(self._workers, thread_name_prefix="framehook-infer")
+            self._executor = ThreadPoolExecutor(
+                self._workers, "framehook-infer", initializer=_note_thread, initargs=(self._worker_threads,)
+            )
             self._side_by_side = self._detector.for_mode("throughput")
-        while len(self._jobs) <= self._workers and (not self._jobs or self._feed.ready()):
+        while self._overlaps and len(self._jobs) <= self._workers and (not self._jobs or self._feed.ready()):
             job = self._take()
             if job is None:
                 return
-            images = [frame.image for frame in job.frames]
-            # The workers know nothing of this predictor, so that an abandoned run can be collected while they work.
-            job.future = self._executor.submit(self._side_by_side.find, images, self.args)
             self._jobs.append(job)
+            images = [frame.image for frame in job.frames]
+            try:
+                # The workers know nothing of this predictor, so that an abandoned run can be collected while they work.
+                job.future = self._executor.submit(self._side_by_side.find, images, self._wanted)
+            except RuntimeError:
+                # The main thread is over and Python has closed all pools; this run goes on in the thread that advances it.
+                self._overlaps = False
 
     def _take(self) -> _Job | None:
-        """A batch of up to `batch` frames: all of them from a file, what is ready from a live source; None at the end."""
-        job = _Job([], self._feed.generation)
+        """A batch of up to `batch` frames: all of them from a file, what is ready from a live source; None at the end.
+
+        Raises:
+            SourceError: the source failed, and everything captured before it was handed on.
+        """
+        job = self._filling = _Job([], self._feed.generation)
         while self._failure is None and len(job.frames) < self.args.batch:
             if job.frames and self.source.live and not self._feed.ready():
                 break
             try:
-                frame = self._feed.take()
+                taken = self._feed.take()
             except FramehookError as error:
-                self._failure = error  # what was captured before it comes first
+                self._failure = error
                 break
-            if frame is None:
+            if taken is None:
                 break
-            if self._feed.generation != job.generation:
+            if taken.generation != job.generation:
                 self._drop(job, Cause.SEEK)
-                job = _Job([], self._feed.generation)
-            job.frames.append(frame)
+                job = self._filling = _Job([], taken.generation)
+            job.frames.append(taken.frame)
+        self._filling = None
         if self._failure is not None and not job.frames and not self._jobs:
             raise self._failure
         return job if job.frames else None
 
-    def _deliver(self, job: _Job) -> Iterator[Any]:
+    def _deliver(self, job: _Job) -> Generator[Any, None, None]:
         """Fire the events of a batch and yield its results."""
         frames = job.frames
         self._current = job
+        self.args = self._wanted
         self.frame = frames[0]
-        self.batch = Batch(
-            paths=[frame.source.path for frame in frames],
-            images=[frame.image for frame in frames],
-            frames=frames,
-            infos=[_info(frame) for frame in frames],
-        )
+        self.batch = Batch.of(frames)
         found = self._find(job, self.batch)
         self.speed = found.speed
         self.frame_results = [
@@ -317,31 +300,41 @@ class Predictor:
         self.results = self.frame_results
         self.callbacks.fire(PredictEvent.POSTPROCESS_END, self)
         self.callbacks.fire(PredictEvent.BATCH_END, self)
+        results = self._iterator()
         self._current = None
         now = time.monotonic()
         for result in self.frame_results:
             result.latency_ms = (now - result.frame.captured_at) * 1e3
             self._ledger.deliver(result.frame.source)
             self._meter.count(result.latency_ms, result.speed, len(result.boxes), now)
-        if not isinstance(self.results, Iterable):
-            raise CallbackError(
-                f"predictor.results was replaced by {self.results!r} at {self.where()}; it must be iterable",
-                event=PredictEvent.BATCH_END,
-                callback="",
-            )
-        yield from self.results
+        while True:
+            try:
+                item = next(results)
+            except StopIteration:
+                return
+            except Exception as error:
+                raise self._bad_results(f"failed: {type(error).__name__}: {one_line(error)}") from error
+            yield item
+
+    def _iterator(self) -> Iterator[Any]:
+        try:
+            return iter(self.results)
+        except TypeError:
+            raise self._bad_results("cannot be iterated; it must be an iterable of what the run yields") from None
+
+    def _bad_results(self, what: str) -> CallbackError:
+        return CallbackError(
+            f"predictor.results, which a callback replaced by a {type(self.results).__name__} at {self.where()}, {what}",
+            event=PredictEvent.BATCH_END,
+            callback="",
+        )
 
     def _find(self, job: _Job, batch: Batch) -> Found:
         """The boxes of a batch under the options in force now."""
         if self.callbacks.has(PredictEvent.BATCH_START):
             # Whatever was computed ahead before somebody began to listen is not used: the callback may change the images.
             self.callbacks.fire(PredictEvent.BATCH_START, self)
-            for image, frame in zip(batch.images, job.frames, strict=True):
-                if np.shape(image) != frame.image.shape:
-                    raise FrameError(
-                        f"predictor.batch.images holds an image of shape {np.shape(image)} for {self.where()}; "
-                        f"replace it by one of shape {frame.image.shape}"
-                    )
+            batch.check()
             return self._detector.find(batch.images, self.args)
         if job.future is None:
             return self._detector.find(batch.images, self.args)
@@ -365,21 +358,47 @@ class Predictor:
             return ThreadedFeed(source, self._ledger, stride=stride, depth=1, newest_only=Cause.PACE)
         if few:
             return DirectFeed(source, self._ledger, stride=stride)
-        depth = max(self._workers, self.args.batch)
-        return ThreadedFeed(source, self._ledger, stride=stride, depth=depth, newest_only=None)
+        return ThreadedFeed(source, self._ledger, stride=stride, depth=self._depth(source.info), newest_only=None)
+
+    def _depth(self, info: SourceInfo) -> int:
+        """Frames to read ahead: one for each worker, but no more than fit in `READ_AHEAD_BYTES`."""
+        width, height = info.size or (1920, 1080)
+        return max(1, min(self._workers, READ_AHEAD_BYTES // (width * height * 3)))
 
     def _finish(self) -> None:
-        """End the run: release everything, fire the end event, and raise what went wrong meanwhile."""
-        self._feed.close()
+        """End the run: release everything and fire the end event, whatever goes wrong meanwhile.
+
+        Raises:
+            ExceptionGroup: several things went wrong; one alone is raised as it is.
+        """
+        with ExitStack() as last_first:  # each step is taken even if one before it raises, a second Ctrl-C say
+            last_first.callback(self._fire_end)
+            last_first.callback(self._meter.stop)
+            last_first.callback(self._settle)
+            last_first.callback(self._stop_workers)
+            last_first.callback(self._feed.close)
+
+    def _stop_workers(self) -> None:
         if self._executor is not None:
-            self._executor.shutdown(wait=True, cancel_futures=True)
-        for job in (*([self._current] if self._current else []), *self._jobs):
-            self._drop(job, Cause.STOPPED)
-        self._current = None
+            # An abandoned run may be collected in any thread, and a worker cannot wait for itself.
+            inside = threading.get_ident() in self._worker_threads
+            self._executor.shutdown(wait=not inside, cancel_futures=True)
+
+    def _settle(self) -> None:
+        """Count what was under way as stopped."""
+        for job in (self._current, self._filling, *self._jobs):
+            if job is not None:
+                self._drop(job, Cause.STOPPED)
+        self._current = self._filling = None
         self._jobs.clear()
-        self._meter.stop()
-        failures: list[Exception] = list(self.callbacks.fire_all(PredictEvent.END, self))
-        failures += self.callbacks.close()
+
+    def _fire_end(self) -> None:
+        failures: list[Exception] = []
+        try:
+            self.callbacks.drain()
+            failures += self.callbacks.fire_all(PredictEvent.END, self)
+        finally:
+            failures += self.callbacks.close()
         if not failures:
             return
         if self.error is not None and not isinstance(self.error, Exception):
@@ -392,6 +411,17 @@ class Predictor:
         raise ExceptionGroup(f"the run ended with {len(errors)} errors", errors)
 
 
-def _info(frame: Frame) -> str:
-    width, height = frame.size
-    return f"{frame.source.name} frame {frame.index} {width}x{height}"
+def check_options(options: PredictOptions, detector: Detector) -> None:
+    """Check what options can only be checked against: the model, the layers of the overlay, the trackers.
+
+    Raises:
+        OptionError: something does not fit.
+    """
+    detector.check(options)
+    check_layers(options.overlay)
+    if options.tracker is not None:
+        check_tracker(options.tracker, options.tracker_options or {})
+
+
+def _note_thread(threads: set[int]) -> None:
+    threads.add(threading.get_ident())

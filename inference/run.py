@@ -11,7 +11,7 @@ import weakref
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from framehook.inference.errors import FramehookError
+from framehook.inference.errors import RunError, one_line
 from framehook.inference.options import PredictArgs
 from framehook.inference.predictor import Predictor
 from framehook.inference.stats import Stats
@@ -39,8 +39,6 @@ class Run:
         self._stream = predictor.stream()
         # Held while the run advances, so that closing it from another thread waits for the frame under way.
         self._advancing = threading.RLock()
-        self._over = False
-        self._started = False
         _open_runs.add(self)
 
     def __iter__(self) -> Self:
@@ -48,12 +46,13 @@ class Run:
 
     def __next__(self) -> Any:
         with self._advancing:
-            self._started = True
+            if self._state == inspect.GEN_RUNNING:
+                raise RunError("a callback asked its own run for the next result; only who iterates the run can")
             try:
                 return next(self._stream)
-            except BaseException:
-                self._end()
-                raise
+            finally:
+                if self._state == inspect.GEN_CLOSED:
+                    _open_runs.discard(self)
 
     def __enter__(self) -> Self:
         return self
@@ -62,16 +61,13 @@ class Run:
         self.close()
 
     def __del__(self) -> None:
-        if self.__dict__.get("_over", True):
+        if "_advancing" not in self.__dict__ or self._state == inspect.GEN_CLOSED:
             return
-        if self._started:
+        if self._state == inspect.GEN_SUSPENDED:
             warnings.warn(
                 f"{self!r} was dropped before its end; close it, or use `with`", ResourceWarning, source=self, stacklevel=2
             )
-        try:
-            self.close()
-        except (FramehookError, ExceptionGroup) as error:
-            log.error("an abandoned run ended with an error: %s", error)
+        _close_quietly(self)
 
     def __repr__(self) -> str:
         return f"Run({self.predictor.source.name})"
@@ -84,14 +80,12 @@ class Run:
         """
         self.predictor.stop()
         with self._advancing:
-            if inspect.getgeneratorstate(self._stream) == inspect.GEN_RUNNING:
+            if self._state == inspect.GEN_RUNNING:
                 return  # called by a callback of this run, which ends when that returns
-            if self._over:
-                return
-            self._end()
-            if not self._started:
+            if self._state == inspect.GEN_CREATED:
                 # A generator that never ran has no `finally` to run; the source was opened all the same.
                 self.predictor.release()
+            _open_runs.discard(self)
             self._stream.close()
 
     def stop(self) -> None:
@@ -136,12 +130,20 @@ class Run:
         """The figures of the run so far."""
         return self.predictor.stats
 
-    def _end(self) -> None:
-        self._over = True
-        _open_runs.discard(self)
+    @property
+    def _state(self) -> str:
+        return inspect.getgeneratorstate(self._stream)
+
+
+def _close_quietly(run: Run) -> None:
+    """Close a run where nobody could catch an error."""
+    try:
+        run.close()
+    except Exception as error:  # noqa: BLE001 - callbacks may raise anything
+        log.error("%r ended with an error: %s", run, one_line(error))
 
 
 @atexit.register
 def _close_open_runs() -> None:
     for run in list(_open_runs):
-        run.close()
+        _close_quietly(run)

@@ -32,14 +32,14 @@ class Stats:
     """Figures of a run at one moment.
 
     Attributes:
-        frames: Frames whose results were handed on.
+        frames: Frames that went through all their events.
         elapsed: Seconds since the run started, or that it took.
         fps: Frames per second over the whole run.
         fps_recent: Frames per second over the last `RECENT` frames.
         latency: Capture to hand-over in milliseconds, or None before the first frame.
         speed: Mean milliseconds a frame in preprocess, inference and postprocess.
         detections: Boxes handed on.
-        sources: The ledger of each source, by its id.
+        sources: The ledger of each source, by its `SourceInfo.group`.
         background_dropped: Calls of background callbacks that were dropped.
     """
 

@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime as ort
 
 from framehook.inference.backends.base import Mode, Tensor, usable_cores
-from framehook.inference.errors import InferenceError, ModelFormatError, ModelNotFoundError, OptionError
+from framehook.inference.errors import InferenceError, ModelFormatError, ModelNotFoundError, OptionError, one_line
 from framehook.inference.network import NetworkInfo, TensorInfo
 
 log = logging.getLogger("framehook")
@@ -108,10 +108,11 @@ class OnnxBackend:
             ModelFormatError: the file is damaged or no ONNX graph.
             OptionError: the device cannot be used.
         """
-        self.path = Path(path)
+        self.path = Path(path).absolute()
         self._asked = choose_device(device)
         self._threads = threads or usable_cores()
         self._session = _open(self.path, self._asked, self._threads)
+        self._written = self.path.stat().st_mtime_ns
         used = next((word for word, provider in PROVIDERS.items() if provider == self._session.get_providers()[0]), "cpu")
         if used != self._asked.kind:
             # ONNX Runtime falls back to the CPU by itself when, say, the CUDA libraries are missing.
@@ -140,7 +141,7 @@ class OnnxBackend:
             outputs: list[Tensor] = self._session.run(self._outputs, {self._input: tensor})
         except Exception as error:  # ONNX Runtime raises a dozen types of its own
             raise InferenceError(
-                f"{self.path.name} failed on an input of shape {'x'.join(map(str, tensor.shape))}: {_one_line(error)}"
+                f"{self.path.name} failed on an input of shape {'x'.join(map(str, tensor.shape))}: {one_line(error)[:300]}"
             ) from error
         return outputs
 
@@ -160,6 +161,8 @@ class OnnxBackend:
             return self
         with self._lock:
             if self._throughput is None:
+                if not self.path.is_file() or self.path.stat().st_mtime_ns != self._written:
+                    raise ModelFormatError(f"{self.path} was changed or removed since it was loaded; make a new Model of it")
                 self._throughput = OnnxBackend(self.path, device="cpu", threads=1)
             return self._throughput
 
@@ -179,6 +182,8 @@ def _open(path: Path, device: Device, threads: int) -> ort.InferenceSession:
     providers: list[Any] = [PROVIDERS[device.kind]]
     if device.kind in BOUND:
         providers = [(PROVIDERS[device.kind], {"device_id": str(device.number)})]
+    if device.kind == "tensorrt":
+        providers.append((PROVIDERS["cuda"], {"device_id": str(device.number)}))  # for the layers it does not know
     if device.kind != "cpu":
         providers.append(PROVIDERS["cpu"])
     try:
@@ -188,7 +193,7 @@ def _open(path: Path, device: Device, threads: int) -> ort.InferenceSession:
         if size == 0:
             raise ModelFormatError(f"{path} is empty; copy or export the model again") from error
         raise ModelFormatError(
-            f"{path} ({size} bytes) cannot be loaded as an ONNX model; copy or export it again: {_one_line(error)}"
+            f"{path} ({size} bytes) cannot be loaded as an ONNX model; copy or export it again: {one_line(error)[:300]}"
         ) from error
 
 
@@ -210,7 +215,3 @@ def _tensors(nodes: Sequence[Any]) -> tuple[TensorInfo, ...]:
         )
         for node in nodes
     )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

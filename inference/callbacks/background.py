@@ -11,7 +11,7 @@ from typing import Final
 CAPACITY: Final = 8
 """Calls that wait at most; what comes on top is dropped and counted."""
 DRAIN_SECONDS: Final = 2.0
-"""How long the end of a run waits for calls that are still queued."""
+"""How long the end of a run waits for calls that are still queued, all callbacks together."""
 
 
 class BackgroundWorker:
@@ -28,6 +28,7 @@ class BackgroundWorker:
         self._queue: deque[Callable[[], None]] = deque()
         self._changed = threading.Condition()
         self._closed = False
+        self._busy = False
         self._thread: threading.Thread | None = None
 
     def has_room(self) -> bool:
@@ -49,17 +50,23 @@ class BackgroundWorker:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name=f"framehook-callback-{self._name}", daemon=True)
                 self._thread.start()
-            self._changed.notify()
+            self._changed.notify_all()
 
-    def close(self, seconds: float = DRAIN_SECONDS) -> None:
-        """Let queued calls run for at most `seconds`, drop the rest and end the thread.
+    def drain(self, deadline: float) -> None:
+        """Wait until nothing is queued or running, until `deadline` (monotonic seconds) at most, and drop what is left."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._queue and not self._busy, max(deadline - time.monotonic(), 0))
+            self.dropped += len(self._queue)
+            self._queue.clear()
+
+    def close(self, deadline: float) -> None:
+        """Let queued calls run until `deadline` (monotonic seconds) at most, drop the rest and end the thread.
 
         A call that is still running then cannot be stopped; its daemon thread ends with it.
         """
-        deadline = time.monotonic() + seconds
         with self._changed:
             self._closed = True
-            self._changed.notify()
+            self._changed.notify_all()
         if self._thread is None or self._thread is threading.current_thread():
             return
         self._thread.join(max(deadline - time.monotonic(), 0))
@@ -70,10 +77,13 @@ class BackgroundWorker:
     def _work(self) -> None:
         while True:
             with self._changed:
+                self._busy = False
+                self._changed.notify_all()
                 while not self._queue:
                     if self._closed:
                         return
                     self._changed.wait()
                 call = self._queue.popleft()
+                self._busy = True
             call()
             del call  # a waiting worker must not keep the last snapshot's frames alive

@@ -19,11 +19,6 @@ PICTURES: Final = (SourceKind.IMAGE, SourceKind.ARRAY)
 """Kinds of sources whose frames are pictures that stand for themselves, with no media time."""
 
 
-def source_key(frame: Frame) -> str:
-    """The source that a frame counts to; the pictures of a run, each a source of its own, are one sequence."""
-    return "pictures" if frame.source.kind is SourceKind.IMAGE else frame.source.id
-
-
 class PerRun(Generic[StateT]):
     """One state for each run; it goes with the run, also where the run's end was never told."""
 
@@ -31,7 +26,7 @@ class PerRun(Generic[StateT]):
         """Have `make` called for each new run."""
         self._make = make
         self._states: WeakKeyDictionary[Any, StateT] = WeakKeyDictionary()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a run may be collected, and ended, while its thread is in here
 
     def of(self, run: Any) -> StateT:
         """The state of a run, made when first asked for.
@@ -80,7 +75,7 @@ class PerSource(Generic[StateT]):
 
     def of(self, frame: Frame) -> StateT:
         """The state of a frame's source, made with its first frame."""
-        key = source_key(frame)
+        key = frame.source.group
         self._frames += 1
         kept = self._kept.get(key)
         if kept is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from framehook.inference.callbacks.base import Callback
 from framehook.inference.callbacks.per_source import PICTURES
+from framehook.inference.frame import SourceKind
 from framehook.inference.saving import folder_of, free_file, stem_of
 
 if TYPE_CHECKING:
@@ -34,6 +35,6 @@ class Pictures(Callback):
             source = result.frame.source
             if source.kind not in PICTURES:
                 continue
-            one = source.kind is PICTURES[0] or source.frame_count == 1
+            one = source.kind is SourceKind.IMAGE or source.frame_count == 1
             name = stem_of(source) if one else f"{stem_of(source)}_{result.frame.index + 1}"
             self.paths.append(result.save(free_file(folder_of(predictor) / f"{name}.jpg")))

@@ -6,13 +6,14 @@ import inspect
 import itertools
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
-from framehook.inference.callbacks.background import BackgroundWorker
+from framehook.inference.callbacks.background import DRAIN_SECONDS, BackgroundWorker
 from framehook.inference.callbacks.base import Callback, overridden_events
-from framehook.inference.errors import CallbackError, CallbackSignatureError, OptionError
+from framehook.inference.errors import CallbackError, CallbackSignatureError, OptionError, one_line
 from framehook.inference.events import ONCE_A_RUN, check_event
 from framehook.inference.frame import READ_ONLY
 
@@ -88,7 +89,7 @@ class Callbacks:
     def __init__(self, parent: Callbacks | None = None) -> None:
         """Make an empty registry; what is registered in `parent` is called too."""
         self._parent = parent
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a run may be collected, and ended, while its thread is in here
         self._registrations: list[Registration] = []
         self._version = 0
         self._calls: dict[str, tuple[tuple[Registration, CallbackFunction], ...]] = {}
@@ -96,7 +97,9 @@ class Callbacks:
         self._calls_version = -1
         self._switched_off: set[Registration] = set()
         self._workers: dict[Handle, BackgroundWorker] = {}
-        self._background_failures: list[CallbackError] = []
+        self._background_failures: dict[Registration, CallbackError] = {}
+        self._deadline: float | None = None
+        self._closed = False
 
     def add(
         self,
@@ -128,9 +131,11 @@ class Callbacks:
             if callback is not None:
                 raise CallbackSignatureError(f"{type(event).__name__} names its own events; pass it alone")
             name = type(event).__name__
-            functions = [(each, getattr(event, each)) for each in overridden_events(event)]
+            functions = [
+                (each, _check_callable(each, getattr(event, each), f"{name}.{each}")) for each in overridden_events(event)
+            ]
             order = event.order if order is None else order
-        else:
+        elif isinstance(event, str):
             checked = check_event(event)
             if isinstance(callback, Callback):
                 raise CallbackSignatureError(
@@ -138,6 +143,8 @@ class Callbacks:
                 )
             name = _name_of(callback)
             functions = [(checked, _check_callable(checked, callback, name))]
+        else:
+            raise _no_event(event)
         handle = Handle(self, name)
         with self._lock:
             self._registrations += [
@@ -187,7 +194,7 @@ class Callbacks:
             CallbackError: a callback raised whose `on_error` is `raise`; those after it are not called.
         """
         if self._background_failures:
-            raise self._background_failures.pop(0)
+            raise self._background_failures.pop(next(iter(self._background_failures)))
         for registration, call in self._prepared(event):
             try:
                 call(engine)
@@ -199,7 +206,8 @@ class Callbacks:
 
     def fire_all(self, event: str, engine: Engine) -> list[CallbackError]:
         """Call every callback of an end event, whatever the others do, and return the errors of those that raise."""
-        failures = []
+        failures: list[CallbackError] = []
+        interrupt: KeyboardInterrupt | None = None
         for registration, call in self._prepared(event):
             try:
                 call(engine)
@@ -211,14 +219,29 @@ class Callbacks:
                     failures.append(failure)
                 else:
                     self._tolerate(registration, failure)
+            except KeyboardInterrupt as error:  # the others still have something to finish
+                interrupt = interrupt or error
+        if interrupt is not None:
+            for failure in failures:
+                log.error("%s", failure)
+            raise interrupt
         return failures
 
-    def close(self) -> list[CallbackError]:
-        """Drain and end the background workers; return the errors they had and nobody was told of."""
+    def drain(self) -> None:
+        """Let queued background calls run for at most `DRAIN_SECONDS` in all, and drop the rest."""
+        self._deadline = time.monotonic() + DRAIN_SECONDS
         for worker in self._workers.values():
-            worker.close()
-        failures, self._background_failures = self._background_failures, []
-        return failures
+            worker.drain(self._deadline)
+
+    def close(self) -> list[CallbackError]:
+        """End the background workers; return the errors they had and nobody was told of, one a callback."""
+        deadline = time.monotonic() + DRAIN_SECONDS if self._deadline is None else max(self._deadline, time.monotonic() + 0.1)
+        for worker in self._workers.values():
+            worker.close(deadline)
+        with self._lock:
+            self._closed = True
+            failures, self._background_failures = self._background_failures, {}
+        return list(failures.values())
 
     @property
     def background_dropped(self) -> int:
@@ -255,6 +278,18 @@ class Callbacks:
         else:
             log.error("%s", failure)
 
+    def _note_background(self, registration: Registration, failure: CallbackError) -> None:
+        """Keep an error of the background for the run, which raises it with its next event, or at its end."""
+        if registration.on_error != "raise":
+            self._tolerate(registration, failure)
+            return
+        with self._lock:
+            late = self._closed
+            if not late:
+                self._background_failures.setdefault(registration, failure)
+        if late:
+            log.error("%s, after the run had ended", failure)
+
     def _in_background(self, registration: Registration) -> CallbackFunction:
         """A function that queues the callback with a snapshot of the engine."""
         worker = self._workers.setdefault(registration.owner, BackgroundWorker(registration.name))
@@ -274,14 +309,16 @@ class Callbacks:
                     log.debug("background callback failed in %s", registration.event, exc_info=True)
                     failure = _failure(registration, error, where)
                     failure.__cause__ = error
-                    if registration.on_error == "raise":
-                        self._background_failures.append(failure)
-                    else:
-                        self._tolerate(registration, failure)
+                    self._note_background(registration, failure)
 
             worker.submit(call)
 
         return enqueue
+
+
+def _no_event(given: object) -> CallbackSignatureError:
+    what = f"the class {given.__name__}" if isinstance(given, type) else repr(given)
+    return CallbackSignatureError(f"{what} is no event; pass an event's name and a callable, or a Callback object")
 
 
 def _name_of(callback: object) -> str:
@@ -305,7 +342,7 @@ def _check_callable(event: str, callback: CallbackFunction | None, name: str) ->
 
 
 def _failure(registration: Registration, error: Exception, where: str) -> CallbackError:
-    text = " ".join(str(error).split())
+    text = one_line(error)
     # OpenCV says "readonly" of the array it was asked to draw on, but not what to draw on instead.
     hint = f" ({READ_ONLY})" if "readonly" in text else ""
     place = f" at {where}" if where else ""

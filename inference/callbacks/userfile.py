@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from framehook.inference.callbacks.base import Callback, overridden_events
 from framehook.inference.callbacks.registry import CallbackFunction, Callbacks, Handle
-from framehook.inference.errors import CallbackFileError, FramehookError, UnknownEventError, did_you_mean
+from framehook.inference.errors import CallbackFileError, FramehookError, UnknownEventError, did_you_mean, one_line
 from framehook.inference.events import EVENTS
 
 _numbers = itertools.count(1)
@@ -97,7 +97,7 @@ def _run(file: Path) -> ModuleType:
     except BaseException as error:
         del sys.modules[module.__name__]
         place = f"{file}, line {_line_in(file, error)}"
-        text = " ".join(str(error).split())
+        text = one_line(error)
         if isinstance(error, UnknownEventError):
             raise UnknownEventError(f"{place}: {text}") from error
         if isinstance(error, (Exception, SystemExit)):
@@ -138,7 +138,7 @@ def _make(kind: type[Callback], file: Path) -> Callback:
     try:
         return kind()
     except Exception as error:
-        text = " ".join(str(error).split())
+        text = one_line(error)
         raise CallbackFileError(
             f"{file}: {kind.__name__} cannot be made without arguments ({type(error).__name__}: {text}); "
             f"make one in the file: name = {kind.__name__}(...)"

@@ -66,6 +66,8 @@ class IterableSource(Source):
     What the iterable raises leaves `read` as it is.
     """
 
+    may_block = True
+
     def __init__(self, pictures: Iterable[Any], *, name: str = "iterable") -> None:
         """Wrap an iterable of arrays and PIL images, of the shapes that `ArraySource` takes."""
         count = len(pictures) if isinstance(pictures, Sized) else None

@@ -29,11 +29,14 @@ class Source(ABC):
         info: What is known of it; frames of a list of files carry the info of their own file.
         seekable: Whether `seek` works.
         endless: Whether it never ends by itself (cameras, streams, an endless test scene).
+        may_block: Whether a `read` may wait for something that never comes, even after `interrupt`: a camera, a server, a
+            user's iterable. The end of a run does not wait for it.
     """
 
     info: SourceInfo
     seekable: bool = False
     endless: bool = False
+    may_block: bool = False
 
     @abstractmethod
     def read(self) -> Frame | None:
@@ -58,7 +61,7 @@ class Source(ABC):
         raise SeekError(f"{self.info.name} cannot seek; only video files and test scenes with a length can")
 
     def interrupt(self) -> None:
-        """Make a `read` that blocks in another thread return soon; called once, before `close`."""
+        """Make a `read` that blocks in another thread return soon; called once, and maybe after `close`."""
 
     @abstractmethod
     def close(self) -> None:

@@ -43,6 +43,7 @@ class CameraSource(Source):
     """
 
     endless = True
+    may_block = True
 
     def __init__(
         self,

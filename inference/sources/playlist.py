@@ -68,6 +68,7 @@ class PlaylistSource(Source):
                     if opener is None:
                         break
                     self._current = self._checked(opener())
+                    self.may_block = self._current.may_block
                 taken = step(self._current)
             except SourceFormatError as error:
                 self._drop_current()

@@ -161,6 +161,7 @@ class StreamSource(Source):
     """A live stream from the network, over one connection: its end is the end of the source."""
 
     endless = True
+    may_block = True
 
     def __init__(self, connection: Connection) -> None:
         """Read from a connection, which is closed with the source."""

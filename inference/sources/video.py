@@ -53,6 +53,7 @@ class VideoSource(Source):
         """
         self._location = str(location)
         remote = "://" in self._location
+        self.may_block = remote
         # PyAV allows the first time-out twice: to connect, and to look into the file.
         self._timeouts = (open_timeout / 2 if open_timeout else None, read_timeout) if remote else None
         self._path = redacted(self._location) if remote else self._location

@@ -83,3 +83,29 @@ def test_a_decoder_that_breaks_names_itself_and_the_shapes():
         InferenceError, match=r"decoder 'decode' cannot read outputs of shape 1x5x1: list index out of range; name"
     ):
         net.find([picture(9)], PredictOptions())
+
+
+def test_options_may_be_given_as_iterators_and_numpy_numbers_and_are_copied():
+    classes = [0]
+    options = PredictOptions(conf=np.float32(0.5), max_det=np.int64(3), classes=classes, overlay=iter(["boxes"]))
+    classes.append(99)
+    assert (options.classes, options.overlay, options.max_det) == ((0,), ("boxes",), 3)
+    assert type(options.conf) is float
+    assert detector().class_filter(PredictOptions(classes=iter([0]))) == {0}
+
+
+def test_buffers_are_kept_for_a_few_shapes_only():
+    net = detector()
+    for count in range(1, 20):
+        net.find([picture(9)] * count, PredictOptions())
+    assert len(net._idle) <= 5
+
+
+def test_a_backend_that_raises_anything_is_one_line():
+    def network(tensor):
+        raise ZeroDivisionError("division\nby zero")
+
+    with pytest.raises(
+        InferenceError, match="network failed on an input of shape 1x3x32x32: ZeroDivisionError: division by zero"
+    ):
+        detector(function=network).find([picture(9)], PredictOptions())

@@ -19,6 +19,7 @@ class Scripted(Source):
     def __init__(self, count=None, *, live=False, stepwise=False, fps=10.0, fail_at=None, kind=SourceKind.VIDEO):
         self.info = SourceInfo(id="s", name="s", path="s", kind=kind, live=live, fps=fps, frame_count=count)
         self.seekable = not live
+        self.may_block = live
         self.count = count
         self.position = 0
         self.index = 0
@@ -65,6 +66,16 @@ def until(condition, seconds=5.0):
         time.sleep(0.001)
 
 
+def take(feed):
+    taken = feed.take()
+    return None if taken is None else taken.frame
+
+
+def frames_of(feed):
+    while (frame := take(feed)) is not None:
+        yield frame
+
+
 def make(source, **options):
     book = LedgerBook()
     options = {"stride": 1, "depth": 3, "newest_only": None, **options}
@@ -79,7 +90,7 @@ def ledger(book):
 def test_a_file_delivers_every_frame_in_order_however_slow_the_taker():
     feed, book = make(Scripted(20))
     taken = []
-    while (frame := feed.take()) is not None:
+    while (frame := take(feed)) is not None:
         taken.append(frame.index)
         time.sleep(0.002)
     feed.close()
@@ -104,12 +115,12 @@ def test_a_live_source_gives_the_newest_and_counts_what_it_overwrites():
     source = Scripted(live=True, stepwise=True)
     feed, book = make(source, newest_only=Cause.OVERWRITTEN)
     source.allowed.release()
-    assert feed.take().index == 0
+    assert take(feed).index == 0
     for _ in range(5):
         source.allowed.release()
     until(lambda: source.index == 6)
     until(lambda: ledger(book).captured == 6)
-    assert feed.take().index == 5
+    assert take(feed).index == 5
     feed.close()
     assert ledger(book).dropped == {Cause.OVERWRITTEN: 4}
 
@@ -118,7 +129,7 @@ def test_stride_passes_over_frames_and_counts_them():
     for kind in (lambda source, book: DirectFeed(source, book, stride=3), lambda source, book: make(source, stride=3)[0]):
         source, book = Scripted(10), LedgerBook()
         feed = kind(source, book)
-        indices = [frame.index for frame in iter(feed.take, None)]
+        indices = [frame.index for frame in frames_of(feed)]
         feed.close()
         assert indices == [0, 3, 6, 9]
 
@@ -155,7 +166,7 @@ def test_a_read_that_never_returns_is_left_behind():
 
 def test_the_error_of_the_source_comes_after_the_frames_before_it():
     feed, _ = make(Scripted(10, fail_at=2))
-    assert [feed.take().index, feed.take().index] == [0, 1]
+    assert [take(feed).index, take(feed).index] == [0, 1]
     with pytest.raises(SourceUnavailableError, match="s went away"):
         feed.take()
     assert feed.take() is None
@@ -177,10 +188,10 @@ def test_whatever_a_users_iterable_raises_becomes_a_source_error(threaded):
 
 def test_a_seek_drops_what_was_read_ahead_and_works_after_the_end_was_read():
     feed, book = make(Scripted(5), depth=10)
-    assert feed.take().pts == 0
+    assert take(feed).pts == 0
     until(lambda: ledger(book).captured == 5)
     feed.seek(0.3)
-    frames = list(iter(feed.take, None))
+    frames = list(frames_of(feed))
     feed.close()
     assert [round(frame.pts, 1) for frame in frames] == [0.3, 0.4]
     assert [frame.index for frame in frames] == [5, 6]
@@ -228,16 +239,16 @@ def test_frames_of_a_paused_camera_are_counted_and_the_next_is_fresh():
     assert ledger(book).dropped == {Cause.PAUSED: 4}
     feed.resume()
     source.allowed.release()
-    assert feed.take().index == 5
+    assert take(feed).index == 5
     feed.close()
 
 
 def test_a_file_in_real_time_keeps_its_pace_and_drops_what_is_late():
     feed, book = make(Scripted(12, fps=100.0), newest_only=Cause.PACE)
     began = time.monotonic()
-    first = feed.take()
+    first = take(feed)
     time.sleep(0.055)
-    rest = list(iter(feed.take, None))
+    rest = list(frames_of(feed))
     elapsed = time.monotonic() - began
     feed.close()
     assert elapsed >= 0.109
@@ -258,7 +269,7 @@ def test_a_paused_file_in_real_time_stands_still():
     time.sleep(0.08)
     assert source.index <= read + 1
     feed.resume()
-    frame = feed.take()
+    frame = take(feed)
     assert frame.index <= read + 1
     feed.close()
     assert Cause.PAUSED not in ledger(book).dropped
@@ -272,3 +283,147 @@ def test_closing_before_anything_was_read_closes_the_source_and_starts_no_thread
     feed.close()
     assert source.closed == 1
     assert threading.active_count() == before
+
+
+def test_an_error_while_passing_over_frames_is_told_like_one_while_reading():
+    class Broken(Scripted):
+        def skip(self):
+            raise ValueError("bad\nthing")
+
+    for feed in (make(Broken(9), stride=2)[0], DirectFeed(Broken(9), LedgerBook(), stride=2)):
+        assert take(feed).index == 0
+        with pytest.raises(SourceError) as caught:
+            feed.take()
+        assert str(caught.value) == "s failed: ValueError: bad thing"
+        if isinstance(feed, ThreadedFeed):
+            feed.seek(0)  # nothing is left to read it; waiting for it would be for ever
+            assert feed.take() is None
+        feed.close()
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf")])
+def test_a_seek_to_no_time_at_all_changes_nothing(seconds):
+    feed, _ = make(Scripted(5))
+    with pytest.raises(SeekError, match=f"{seconds} is no position; pass seconds from the start of s"):
+        feed.seek(seconds)
+    assert take(feed).index == 0
+    feed.close()
+
+
+def test_a_seek_the_source_refuses_leaves_it_where_it_is(caplog):
+    class Refuses(Scripted):
+        def seek(self, seconds):
+            raise SeekError("no index there")
+
+    feed, _ = make(Refuses(5))
+    assert take(feed).index == 0
+    feed.seek(3)
+    assert take(feed) is not None
+    feed.close()
+    assert "no index there" in caplog.text
+
+
+def test_a_frame_read_before_a_seek_is_known_by_its_generation():
+    feed, _ = make(Scripted(50))
+    before = feed.take()
+    feed.seek(2)
+    assert before.generation != feed.generation
+    after = feed.take()
+    assert (after.generation, round(after.frame.pts)) == (feed.generation, 2)
+    feed.close()
+
+
+class TwoClips(Scripted):
+    """Two files one after another, each with its own times from 0."""
+
+    def __init__(self, count, fps):
+        super().__init__(2 * count, fps=fps)
+        self.each = count
+
+    def read(self):
+        frame = super().read()
+        if frame is None:
+            return None
+        number, index = divmod(frame.index, self.each)
+        info = SourceInfo(id=f"s{number}", name="s", path="s", kind=SourceKind.VIDEO, fps=self.info.fps)
+        return Frame(frame.image, index, info, index / self.info.fps, frame.captured_at)
+
+
+def test_every_file_of_a_list_is_played_at_its_own_pace():
+    feed, book = make(TwoClips(10, fps=100.0), newest_only=Cause.PACE)
+    began = time.monotonic()
+    frames = list(frames_of(feed))
+    elapsed = time.monotonic() - began
+    feed.close()
+    assert elapsed >= 0.17
+    dropped = sum(sum(each.dropped.values()) for each in book.read().values())
+    assert len(frames) + dropped == 20
+    assert len([frame for frame in frames if frame.source.id == "s1"]) >= 5
+
+
+def test_a_file_without_times_or_a_rate_is_not_dropped_when_played_in_real_time():
+    class Timeless(Scripted):
+        def read(self):
+            frame = super().read()
+            info = SourceInfo(id="s", name="s", path="s", kind=SourceKind.VIDEO)
+            return None if frame is None else Frame(frame.image, frame.index, info, None, frame.captured_at)
+
+    feed, book = make(Timeless(8), newest_only=Cause.PACE)
+    frames = []
+    while (frame := take(feed)) is not None:
+        frames.append(frame.index)
+        time.sleep(0.005)
+    feed.close()
+    assert frames == list(range(8))
+    assert not ledger(book).dropped
+
+
+def test_a_pause_holds_a_run_that_already_waits_for_a_frame():
+    source = Scripted(live=True, stepwise=True)
+    feed, book = make(source, newest_only=Cause.OVERWRITTEN)
+    got = []
+    assert feed.enter()
+    thread = threading.Thread(target=lambda: got.append(take(feed)))
+    thread.start()
+    time.sleep(0.02)
+    feed.pause()
+    source.allowed.release()
+    until(lambda: ledger(book) is not None)
+    time.sleep(0.02)
+    assert got == []
+    assert ledger(book).dropped == {Cause.PAUSED: 1}
+    feed.resume()
+    source.allowed.release()
+    thread.join()
+    assert got[0].index == 1
+    feed.close()
+
+
+def test_a_source_that_cannot_be_closed_is_a_warning(caplog):
+    class Stubborn(Scripted):
+        def close(self):
+            raise RuntimeError("stuck")
+
+    for feed in (make(Stubborn(3))[0], DirectFeed(Stubborn(3), LedgerBook(), stride=1)):
+        take(feed)
+        feed.close()
+    assert caplog.text.count("s could not be closed: stuck") == 2
+
+
+def test_the_books_are_closed_with_the_feed():
+    class Slow(Scripted):
+        may_read = threading.Event()
+
+        def read(self):
+            self.may_read.wait()
+            return super().read()
+
+        def interrupt(self): ...
+
+    source = Slow(live=True)
+    feed, book = make(source, newest_only=Cause.OVERWRITTEN)
+    feed.ready()
+    feed.close()
+    source.may_read.set()
+    until(lambda: source.closed == 1)
+    assert book.read() == {}

@@ -1,4 +1,6 @@
 import random
+import subprocess
+import sys
 import threading
 import time
 
@@ -16,6 +18,7 @@ from framehook.inference.errors import (
     UnknownOptionError,
 )
 from framehook.inference.events import PredictEvent
+from framehook.inference.feed import DirectFeed
 from framehook.inference.ledger import Cause
 from framehook.inference.sources import open_source
 
@@ -143,7 +146,9 @@ def test_results_may_be_replaced_by_any_iterable_which_is_read_once_and_last():
 def test_results_that_cannot_be_iterated_say_so():
     callbacks = Callbacks()
     callbacks.add("on_predict_batch_end", lambda predictor: setattr(predictor, "results", 3))
-    with pytest.raises(CallbackError, match=r"predictor\.results was replaced by 3 at frame 0 of .*; it must be iterable"):
+    with pytest.raises(
+        CallbackError, match=r"predictor\.results, which .* replaced by a int at frame 0 of list, cannot be iterated"
+    ):
         everything(start(PICTURES[:3], callbacks=callbacks))
 
 
@@ -258,7 +263,7 @@ def test_listening_to_batch_starts_from_the_middle_of_a_run_loses_and_repeats_no
 def test_a_replaced_image_of_another_size_is_refused():
     callbacks = Callbacks()
     callbacks.add("on_predict_batch_start", lambda predictor: predictor.batch.images.__setitem__(0, picture(1, (8, 8))))
-    with pytest.raises(FrameError, match=r"holds an image of shape \(8, 8, 3\) for frame 0 of .*; replace it by one of shape"):
+    with pytest.raises(FrameError, match=r"holds an image of shape \(8, 8, 3\) and type uint8 for frame 0 of list; replace"):
         everything(start(PICTURES[:3], callbacks=callbacks))
 
 
@@ -413,3 +418,139 @@ def test_a_source_opened_for_a_run_that_never_starts_is_closed():
     run = start(source)
     run.close()
     assert closed == [True]
+
+
+def test_an_error_in_replaced_results_is_told_as_a_callbacks():
+    def broken(predictor):
+        predictor.results = (1 / 0 for _ in [1])
+
+    callbacks = Callbacks()
+    callbacks.add("on_predict_batch_end", broken)
+    with pytest.raises(CallbackError, match=r"replaced by a generator at frame 0 of list, failed: ZeroDivisionError") as caught:
+        everything(start(PICTURES[:3], callbacks=callbacks))
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_what_belongs_to_the_start_of_a_run_cannot_change_in_it():
+    run = start(PICTURES)
+    for name, value in {"batch": 2, "vid_stride": 2, "pace": "realtime", "save": True}.items():
+        with pytest.raises(OptionError, match=f"{name} is chosen when a run starts and cannot change in it; start another run"):
+            run.update(**{name: value})
+    run.close()
+
+
+def test_options_do_not_change_between_the_events_of_a_frame():
+    seen = []
+    callbacks = Callbacks()
+    callbacks.add("on_predict_postprocess_end", lambda predictor: (seen.append(predictor.args.conf), run.update(conf=0.002)))
+    callbacks.add("on_predict_batch_end", lambda predictor: seen.append(predictor.args.conf))
+    run = start(PICTURES[:2], callbacks=callbacks)
+    everything(run)
+    assert seen == [0.001, 0.001, 0.002, 0.002]
+
+
+def test_the_end_fires_although_interrupts_keep_coming():
+    ends = []
+
+    def interrupt(predictor):
+        raise KeyboardInterrupt
+
+    callbacks = Callbacks()
+    callbacks.add("on_predict_batch_end", interrupt)
+    callbacks.add("on_predict_end", interrupt)
+    callbacks.add("on_predict_end", lambda predictor: ends.append(type(predictor.error)))
+    callbacks.add("on_predict_end", lambda snapshot: ends.append("background"), background=True)
+    run = start(PICTURES, callbacks=callbacks)
+    with pytest.raises(KeyboardInterrupt):
+        list(run)
+    assert ends == [KeyboardInterrupt, "background"]
+    assert adds_up(run.stats)
+
+
+def test_an_interrupt_while_the_source_is_closed_still_fires_the_end():
+    ends = []
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    callbacks = Callbacks()
+    callbacks.add("on_predict_end", ends.append)
+    run = start(PICTURES[0], callbacks=callbacks)
+    run.predictor._feed.source.close = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        list(run)
+    assert len(ends) == 1
+
+
+def test_frames_of_a_batch_that_was_being_filled_are_counted():
+    class Interrupting(type(open_source(PICTURES))):
+        def read(self):
+            if self._index == 3:
+                raise KeyboardInterrupt
+            return super().read()
+
+    run = start(Interrupting(PICTURES[:1] * 9), batch=5)
+    run.predictor._feed = DirectFeed(run.predictor._feed.source, run.predictor._ledger, stride=1)
+    run.predictor._overlaps = False
+    with pytest.raises(KeyboardInterrupt):
+        list(run)
+    assert adds_up(run.stats)
+    (ledger,) = run.stats.sources.values()
+    assert (ledger.captured, ledger.dropped) == (3, {Cause.STOPPED: 3})
+
+
+def test_a_run_goes_on_in_a_thread_after_the_main_thread_is_over(tmp_path):
+    program = (
+        "import threading\n"
+        "from framehook import Model\n"
+        "model = Model()\n"
+        "def work():\n"
+        "    with model.predict('testsrc:64x48@30:150', stream=True) as run:\n"
+        "        print(sum(1 for _ in run), run.stats.frames)\n"
+        "threading.Thread(target=work).start()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, cwd=tmp_path, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "150 150\n", "")
+
+
+def test_snapshots_hold_copies_also_where_a_callback_replaced_the_results():
+    snapshots = []
+    callbacks = Callbacks()
+    callbacks.add("on_predict_batch_end", lambda predictor: setattr(predictor, "results", [*predictor.results, "extra"]))
+    callbacks.add("on_predict_batch_end", snapshots.append, background=True)
+    (result, extra) = everything(start(PICTURES[0], callbacks=callbacks))
+    (snapshot,) = snapshots
+    assert extra == "extra"
+    assert snapshot.results[0] is snapshot.frame_results[0]
+    assert snapshot.results[0] is not result
+    assert snapshot.results[1] == "extra"
+    with pytest.raises(AttributeError):
+        snapshot.args = None
+
+
+def test_several_slow_background_callbacks_share_the_time_at_the_end():
+    callbacks = Callbacks()
+    for _ in range(3):
+        callbacks.add("on_predict_batch_end", lambda snapshot: time.sleep(0.4), background=True)
+    run = start(PICTURES, callbacks=callbacks)
+    dropped = []
+    callbacks.add("on_predict_end", lambda predictor: dropped.append(predictor.stats.background_dropped))
+    began = time.monotonic()
+    everything(run)
+    assert time.monotonic() - began < 3.5
+    assert dropped == [run.stats.background_dropped]
+
+
+@pytest.mark.parametrize("paced", [{}, {"pace": "realtime"}])
+def test_a_list_of_clips_delivers_every_file(paced):
+    run = start(["testsrc:64x48@100:12", "testsrc:64x48@100:12"], **paced)
+    frames = [result.frame for result in everything(run)]
+    assert len({frame.source.id for frame in frames}) == 2
+    assert adds_up(run.stats)
+    if paced:
+        assert run.stats.elapsed >= 0.2
+        assert len(frames) >= 12
+    else:
+        assert [frame.index for frame in frames] == [*range(12), *range(12)]

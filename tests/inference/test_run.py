@@ -1,4 +1,5 @@
 import gc
+import itertools
 import subprocess
 import sys
 import threading
@@ -102,3 +103,52 @@ def test_a_run_left_open_is_closed_when_the_interpreter_exits(tmp_path):
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, cwd=tmp_path, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "ended 1\n", "")
+
+
+def test_a_callback_cannot_advance_its_own_run_and_the_run_survives_the_attempt(caplog):
+    callbacks = Callbacks()
+    seen = ends(callbacks)
+    runs = []
+    callbacks.add("on_predict_batch_end", lambda predictor: next(runs[0]), on_error="log")
+    runs.append(start(PICTURES[:3], callbacks=callbacks))
+    assert values(list(runs[0])) == [1, 2, 3]
+    assert seen == [None]
+    assert "a callback asked its own run for the next result; only who iterates the run can" in caplog.text
+
+
+def wait_for(ended):
+    deadline = time.monotonic() + 5
+    while not ended and time.monotonic() < deadline:
+        time.sleep(0.01)
+        gc.collect()
+
+
+def test_an_abandoned_run_may_be_collected_in_one_of_its_own_threads():
+    class Owner:
+        """Keeps its run in a cycle, so that it is collected by whatever thread happens to."""
+
+        def __init__(self):
+            self.ended = []
+            self.callbacks = Callbacks()
+            self.callbacks.add("on_predict_end", self.on_end)
+            self.run = start(itertools.chain(PICTURES, [CollectsGarbage()]), callbacks=self.callbacks)
+
+        def on_end(self, predictor):
+            ended.append(predictor.error)
+
+    class CollectsGarbage:
+        def __array__(self, dtype=None, copy=None):
+            gc.collect()
+            return picture(1)
+
+    ended = []
+    gc.disable()
+    try:
+        owner = Owner()
+        next(owner.run)
+        del owner
+        with pytest.warns(ResourceWarning):
+            wait_for(ended)
+    finally:
+        gc.enable()
+    assert ended == [None]

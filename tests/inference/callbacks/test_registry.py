@@ -209,3 +209,32 @@ def test_interrupts_pass_through_unchanged():
     callbacks.add("on_predict_end", interrupt, on_error="log")
     with pytest.raises(KeyboardInterrupt):
         callbacks.fire("on_predict_end", ENGINE)
+
+
+def test_what_is_no_event_says_what_to_pass():
+    class Mine(Callback):
+        def on_predict_end(self): ...
+
+    callbacks = Callbacks()
+    for given, shown in ((Mine, "the class Mine"), (None, "None"), (print, "<built-in function print>")):
+        with pytest.raises(CallbackSignatureError) as caught:
+            callbacks.add(given)
+        assert str(caught.value) == f"{shown} is no event; pass an event's name and a callable, or a Callback object"
+    with pytest.raises(CallbackSignatureError, match=r"Mine\.on_predict_end\(\)' of on_predict_end cannot be called with one"):
+        callbacks.add(Mine())
+    assert list(callbacks) == []
+
+
+def test_objects_are_found_by_their_class():
+    class Mine(Callback):
+        def on_predict_start(self, predictor): ...
+        def on_predict_end(self, predictor): ...
+
+    parent = Callbacks()
+    child = Callbacks(parent)
+    mine = Mine()
+    handle = parent.add(mine)
+    child.add("on_predict_end", print)
+    assert child.objects(Mine) == (mine,)
+    handle.remove()
+    assert child.objects(Mine) == ()
