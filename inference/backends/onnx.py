@@ -108,10 +108,10 @@ class OnnxBackend:
             ModelFormatError: the file is damaged or no ONNX graph.
             OptionError: the device cannot be used.
         """
-        self.path = Path(path).absolute()
+        self.path = Path(path).absolute()  # the throughput session is opened later, perhaps from another working directory
         self._asked = choose_device(device)
         self._threads = threads or usable_cores()
-        self._session = _open(self.path, self._asked, self._threads)
+        self._session = _open(Path(path), self._asked, self._threads)
         self._written = self.path.stat().st_mtime_ns
         used = next((word for word, provider in PROVIDERS.items() if provider == self._session.get_providers()[0]), "cpu")
         if used != self._asked.kind:
@@ -123,7 +123,7 @@ class OnnxBackend:
             log.warning("%s could not be started; running on %s", self._asked, used)
             self._asked = Device(used)
         self.device = str(self._asked)
-        self.network = _describe(self._session, self.path)
+        self.network = _describe(self._session, Path(path))
         self._input = self.network.inputs[0].name
         self._outputs = [output.name for output in self.network.outputs]
         self._throughput: OnnxBackend | None = None

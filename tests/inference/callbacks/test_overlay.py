@@ -10,10 +10,9 @@ from framehook.inference.callbacks.overlay import LAYERS, Overlay, check_layers
 from framehook.inference.callbacks.past import HEAT_CELLS, Past
 from framehook.inference.errors import OptionError
 from framehook.inference.frame import Frame, SourceInfo, SourceKind
-from framehook.inference.options import PredictOptions
 from framehook.inference.result import Result
 
-from .scenes import boxes, play, walk
+from .scenes import boxes, play, start, walk
 
 SCENE = "testsrc:320x240@30:12"
 RED = ["#ff0000"]
@@ -233,7 +232,7 @@ def test_lines_and_letters_grow_with_the_frame():
             f"unknown overlay layer 'trail'. Did you mean 'trails'? The layers are {', '.join(LAYERS)}.",
         ),
         (
-            lambda: PredictOptions(overlay="boxes,lables"),
+            lambda: start(np.zeros((32, 32, 3), np.uint8), overlay="boxes,lables"),
             f"unknown overlay layer 'lables'. Did you mean 'labels'? {KNOWN}",
         ),
         (lambda: Overlay("trails", trail_length=0), "trail_length=0 is out of range; pass a whole number from 1"),

@@ -10,7 +10,6 @@ from framehook.inference.callbacks import Callbacks
 from framehook.inference.callbacks.tracking import Tracking, default_thresholds, tracker_names
 from framehook.inference.errors import CallbackError, OptionError
 from framehook.inference.frame import Frame, SourceInfo, SourceKind
-from framehook.inference.options import PredictOptions
 from framehook.inference.sources import Source
 
 from .scenes import play, start, walk
@@ -224,11 +223,11 @@ def test_pictures_of_a_run_are_one_sequence_and_a_single_one_is_left_as_it_is(tm
             "the tracking option 'lost_track_buffer' needs a tracker; pass its name first, such as 'bytetrack'",
         ),
         (
-            lambda: PredictOptions(tracker="ocsor"),
+            lambda: start(np.zeros((32, 32, 3), np.uint8), tracker="ocsor"),
             f"unknown tracker 'ocsor'. Did you mean 'ocsort'? The trackers are {', '.join(TRACKERS)}.",
         ),
         (
-            lambda: PredictOptions(tracker="sort", tracker_options={"delta_t": 1}),
+            lambda: start(np.zeros((32, 32, 3), np.uint8), tracker="sort", tracker_options={"delta_t": 1}),
             f"tracker 'sort' has no option 'delta_t'. Its options are {SORT_OPTIONS}.",
         ),
     ],
