@@ -2,12 +2,14 @@
 
     python benchmarks/throughput.py --model yolox_nano_416.onnx --clip vtest.avi
 
-Three ways through the same clip with the same model:
+Four ways through the same clip with the same model:
 
 - plain: what people write first: `cv2.VideoCapture.read`, letterbox with resize, pad, transpose, astype; one session over all
   cores; decode; class-aware NMS with `cv2.dnn.NMSBoxesBatched`;
 - bare: `session.run` of that same session on one fixed tensor, nothing else, as often as the clip has frames;
-- framehook: `Model(model).predict(clip, stream=True)`.
+- framehook: `Model(model).predict(clip, stream=True)`;
+- recorded: `Model(model).track(clip, stream=True, save=True)`: tracked, drawn and encoded as H.264 as well, which none of the
+  others does.
 
 The machine's speed drifts, so each round runs all of them and ratios are taken round by round; the medians are what to quote.
 """
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +27,7 @@ import cv2
 import numpy as np
 import onnxruntime as ort
 
-from framehook import Model
+from framehook import Model, Run
 from framehook.inference.backends import usable_cores
 from framehook.inference.decoders import get_decoder
 from framehook.inference.detector import Detector
@@ -78,15 +81,21 @@ def bare_loop(session: ort.InferenceSession, frames: int) -> int:
     return 0
 
 
-def framehook_run(model: Model, clip: Path, frames: int) -> int:
-    """The whole of Framehook, results taken one by one."""
+def framehook_run(run: Run, frames: int) -> int:
+    """A run of Framehook, results taken one by one."""
     boxes = 0
-    with model.predict(clip, stream=True) as run:
+    with run:
         for number, result in enumerate(run, 1):
             boxes += len(result.boxes)
             if number == frames:
                 break
     return boxes
+
+
+def recorded_run(model: Model, clip: Path, frames: int) -> int:
+    """The same, tracked, drawn and recorded."""
+    with tempfile.TemporaryDirectory() as folder:
+        return framehook_run(model.track(clip, stream=True, save=True, save_dir=folder), frames)
 
 
 def milliseconds(work: Callable[[], int], frames: int) -> tuple[float, int]:
@@ -110,7 +119,8 @@ def main() -> None:
     ways: dict[str, Callable[[], int]] = {
         "plain": lambda: plain_loop(session, model.detector, arguments.clip, arguments.frames),
         "bare": lambda: bare_loop(session, arguments.frames),
-        "framehook": lambda: framehook_run(model, arguments.clip, arguments.frames),
+        "framehook": lambda: framehook_run(model.predict(arguments.clip, stream=True), arguments.frames),
+        "recorded": lambda: recorded_run(model, arguments.clip, arguments.frames),
     }
     for work in ways.values():
         work()  # warm-up: sessions, file cache, buffers

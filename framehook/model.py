@@ -111,7 +111,8 @@ class Model:
         Args:
             source: Anything `open_source` takes: a camera's number, a file, directory, glob, URL, array, PIL image, iterable of
                 these, `testsrc`; None for the demo clip.
-            stream: Return a `Run` that yields results as they come, instead of a list of all of them.
+            stream: Return a `Run` that yields results as they come. Without it a list of all of them is returned, and with them
+                every frame of the source is held in memory.
             **options: See `PredictOptions`: conf=0.25, iou=0.7, imgsz=None, classes=None, max_det=300, agnostic_nms=False,
                 batch=1, vid_stride=1, pace="max", overlay=("boxes", "labels", "confidence"), save=False, save_txt=False,
                 save_dir=None, tracker=None, tracker_options=None.

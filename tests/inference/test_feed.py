@@ -140,7 +140,7 @@ def test_stop_ends_a_take_that_waits_for_a_silent_camera():
     began = time.monotonic()
     assert feed.take() is None
     feed.close()
-    assert time.monotonic() - began < 0.25
+    assert time.monotonic() - began < 1
 
 
 def test_a_read_that_never_returns_is_left_behind():
@@ -158,7 +158,7 @@ def test_a_read_that_never_returns_is_left_behind():
     began = time.monotonic()
     assert feed.take() is None
     feed.close()
-    assert time.monotonic() - began < 0.4
+    assert time.monotonic() - began < 2
     assert source.closed == 0
     source.free.set()
     until(lambda: source.closed == 1)
@@ -350,12 +350,12 @@ class TwoClips(Scripted):
 
 
 def test_every_file_of_a_list_is_played_at_its_own_pace():
-    feed, book = make(TwoClips(10, fps=100.0), newest_only=Cause.PACE)
+    feed, book = make(TwoClips(10, fps=25.0), newest_only=Cause.PACE)
     began = time.monotonic()
     frames = list(frames_of(feed))
     elapsed = time.monotonic() - began
     feed.close()
-    assert elapsed >= 0.17
+    assert elapsed >= 0.7
     dropped = sum(sum(each.dropped.values()) for each in book.read().values())
     assert len(frames) + dropped == 20
     assert len([frame for frame in frames if frame.source.id == "s1"]) >= 5

@@ -231,13 +231,13 @@ def test_stop_from_a_callback_ends_after_that_frame():
     assert run.predictor.error is None
 
 
-def test_stop_from_another_thread_returns_a_pending_next_within_200_ms():
+def test_stop_from_another_thread_ends_a_pending_next_at_once():
     run = start("testsrc:64x48@0.2:live")
     next(run)
     threading.Timer(0.05, run.stop).start()
     began = time.monotonic()
     assert next(run, None) is None
-    assert time.monotonic() - began < 0.25
+    assert time.monotonic() - began < 1  # the next frame is five seconds away
     assert adds_up(run.stats)
 
 
@@ -545,12 +545,12 @@ def test_several_slow_background_callbacks_share_the_time_at_the_end():
 
 @pytest.mark.parametrize("paced", [{}, {"pace": "realtime"}])
 def test_a_list_of_clips_delivers_every_file(paced):
-    run = start(["testsrc:64x48@100:12", "testsrc:64x48@100:12"], **paced)
+    run = start(["testsrc:64x48@30:12", "testsrc:64x48@30:12"], **paced)
     frames = [result.frame for result in everything(run)]
     assert len({frame.source.id for frame in frames}) == 2
     assert adds_up(run.stats)
     if paced:
-        assert run.stats.elapsed >= 0.2
+        assert run.stats.elapsed >= 0.7
         assert len(frames) >= 12
     else:
         assert [frame.index for frame in frames] == [*range(12), *range(12)]
