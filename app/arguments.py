@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from framehook.inference.errors import OptionError
+
+_CONSTANTS = {"true": True, "false": False, "none": None, "null": None}
 
 
 def input_size(text: str) -> int | tuple[int, int]:
@@ -41,22 +44,33 @@ def overlay_list(texts: Iterable[str]) -> list[str] | None:
 
 
 def settings(texts: Iterable[str]) -> Mapping[str, Any]:
-    """Read `key=value` pairs; values are numbers, true, false, null or text.
+    """Read `key=value` pairs; values are numbers, true, false, none or text.
 
     Raises:
-        OptionError: one has no `=`.
+        OptionError: one has no `=`, or is a number that is none.
     """
     pairs = {}
     for text in texts:
         key, mark, value = text.partition("=")
         if not mark or not key.strip():
             raise OptionError(f"--tracker-option {text} sets nothing; write key=value, such as lost_track_buffer=60")
+        if not _is_finite(value):
+            raise OptionError(f"--tracker-option {text} is not possible; write a finite number")
         pairs[key.strip().replace("-", "_")] = _value(value.strip())
     return pairs
 
 
-def _value(text: str) -> Any:
+def _is_finite(text: str) -> bool:
     try:
-        return json.loads(text.lower() if text in ("True", "False", "None") else text)
+        return math.isfinite(float(text))
+    except ValueError:
+        return True  # no number
+
+
+def _value(text: str) -> Any:
+    if text.lower() in _CONSTANTS:
+        return _CONSTANTS[text.lower()]
+    try:
+        return json.loads(text)
     except ValueError:
         return text

@@ -11,9 +11,10 @@ from framehook.app.messages import diagnostics, output
 from framehook.app.summary import print_summary
 from framehook.app.tally import Tally
 from framehook.app.watch import watch
+from framehook.inference.errors import MissingDependencyError
 from framehook.inference.predictor import Predictor
 from framehook.inference.saving import next_free_folder
-from framehook.inference.sources.demo import demo_clip
+from framehook.inference.sources.demo import REMEDY, find_demo_clip
 from framehook.model import Model
 
 CONFIDENCE = 0.30
@@ -26,11 +27,14 @@ def run_demo(*, save_dir: Path | None = None, debug: bool = False) -> int:
     Raises:
         MissingDependencyError: the clip is not installed.
     """
-    clip = demo_clip()
+    clip = find_demo_clip()
+    if clip is None:
+        raise MissingDependencyError(f"the demo shows a real clip, which is not installed; {REMEDY}")
+    model = Model()
     folder = save_dir or next_free_folder("demo")
     diagnostics().print(f"Tracking people in {clip.name}, a real street scene, with the bundled detector ...")
     return watch(
-        Model(),
+        model,
         clip,
         {
             "conf": CONFIDENCE,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 
+from framehook.app.messages import in_shell_terms
+from framehook.inference.backends import Backend
 from framehook.inference.detector import Detector
+from framehook.inference.errors import UnknownLayoutError
 from framehook.inference.load import BUNDLED, bundled_model
 from framehook.inference.network import TensorInfo
 
@@ -18,11 +21,13 @@ LONGEST: Final = 160
 
 def print_model(console: Console, detector: Detector, path: Path) -> None:
     """Say what a model is: how its outputs are read, what it finds, what it takes, where it runs."""
-    console.print(f"{path.name}  ({size_of(path)})")
-    rows = list(_rows(detector))
-    width = max(len(label) for label, _ in rows)
-    for label, text in rows:
-        console.print(f"  {label:<{width}}  {text}")
+    _print_rows(console, path, _rows(detector))
+
+
+def print_unrecognised(console: Console, backend: Backend, path: Path, reason: UnknownLayoutError) -> None:
+    """Say what can be said of a model that no decoder reads, and what to do about it."""
+    _print_rows(console, path, [("layout", "not recognised"), *_network_rows(backend)])
+    console.print(in_shell_terms(str(reason)))
 
 
 def print_bundled(console: Console) -> None:
@@ -40,8 +45,16 @@ def size_of(path: Path) -> str:
     return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
 
 
+def _print_rows(console: Console, path: Path, rows: Iterable[tuple[str, str]]) -> None:
+    rows = list(rows)
+    console.print(f"{path.name}  ({size_of(path)})")
+    width = max(len(label) for label, _ in rows)
+    for label, text in rows:
+        console.print(f"  {label:<{width}}  {text}")
+
+
 def _rows(detector: Detector) -> Iterator[tuple[str, str]]:
-    network, form = detector.backend.network, detector.form
+    form = detector.form
     after = "overlaps are suppressed here" if detector.decoder.needs_nms else "overlaps are suppressed inside"
     yield "layout", f"{detector.decoder.name}, {after}"
     yield "classes", _classes(detector.names)
@@ -51,10 +64,15 @@ def _rows(detector: Detector) -> Iterator[tuple[str, str]]:
         "picture",
         f"{order}, {form.fit.value.replace('_', ' ')} fit, {width}x{height}{'' if _is_fixed(detector) else ' or another size'}",
     )
-    yield "input", _tensor(network.inputs[0])
-    for number, tensor in enumerate(network.outputs):
-        yield "" if number else "output", _tensor(tensor)
-    yield "runs on", detector.backend.device
+    yield from _network_rows(detector.backend)
+
+
+def _network_rows(backend: Backend) -> Iterator[tuple[str, str]]:
+    network = backend.network
+    for label, tensors in (("input", network.inputs), ("output", network.outputs)):
+        for number, tensor in enumerate(tensors):
+            yield "" if number else label, _tensor(tensor)
+    yield "runs on", backend.device
     for number, (key, value) in enumerate(sorted(network.metadata.items())):
         yield "" if number else "metadata", f"{key} = {_short(value)}"
 

@@ -1,4 +1,4 @@
-"""Ctrl-C as the ordinary end of a run."""
+"""Ctrl-C, or a terminal that is closed, as the ordinary end of a run."""
 
 from __future__ import annotations
 
@@ -11,8 +11,14 @@ from typing import Any, Self
 from framehook.inference.run import Run
 
 
+def _stopping_signals() -> list[int]:
+    """Ctrl-C, a polite kill, and a terminal or console window that is closed; `nohup` keeps the last from ending a run."""
+    hangups = [number for name in ("SIGHUP", "SIGBREAK") if (number := getattr(signal, name, None)) is not None]
+    return [signal.SIGINT, signal.SIGTERM, *(each for each in hangups if signal.getsignal(each) is not signal.SIG_IGN)]
+
+
 class StopOnSignal:
-    """While it is entered, Ctrl-C and SIGTERM stop a run as `Run.stop` does: the frame under way is finished, and files too.
+    """While it is entered, these signals stop a run as `Run.stop` does: the frame under way is finished, and files too.
 
     A second Ctrl-C raises `KeyboardInterrupt`, for a callback or a source that hangs.
 
@@ -33,7 +39,7 @@ class StopOnSignal:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             self._stopper.start()
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in _stopping_signals():
                 self._previous[number] = signal.signal(number, self._handle)
         return self
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,15 +12,30 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from framehook.inference.errors import FramehookError, did_you_mean, one_line
+from framehook.app.streams import OutputError
+from framehook.inference.errors import (
+    CallbackError,
+    FramehookError,
+    InferenceError,
+    OptionError,
+    UnknownLayoutError,
+    did_you_mean,
+    one_line,
+)
+from framehook.inference.options import OPTION_NAMES
 from framehook.inference.system_libraries import missing_library
 
 FAILED: Final = 1
 """Exit code of a run that failed, or of a bug."""
 WRONG_USE: Final = 2
 """Exit code of a command that cannot succeed as it was typed."""
-INTERRUPTED: Final = 130
-"""Exit code of a command that Ctrl-C ended before it was done, as shells count it: 128 and the number of the signal."""
+
+_IN_SHELL: Final = (
+    (", or pass a decoder of your own (register_decoder)", ""),
+    ("; register_decoder adds your own", ""),
+    ("leave imgsz out", "leave --imgsz out"),
+)
+"""What the library says to those who call it, and what it means for those who type a command."""
 
 
 def output() -> Console:
@@ -46,6 +62,8 @@ def report(error: BaseException, *, debug: bool) -> int:
         console.print("".join(traceback.format_exception(error)).rstrip())
     codes = set()
     for each in _leaves(error):
+        if isinstance(each, CallbackError) and isinstance(each.__cause__, OutputError):
+            each = each.__cause__  # what prints results is a callback, too; but nobody wants to know
         line, code = _explained(each)
         console.print(f"error: {line}")
         codes.add(code)
@@ -65,13 +83,28 @@ def _explained(error: BaseException) -> tuple[str, int]:
     if isinstance(error, ImportError) and not isinstance(error, FramehookError):
         error = missing_library(error) or error
     if isinstance(error, FramehookError):
-        return one_line(error), WRONG_USE if error.wrong_use else FAILED
+        line = one_line(error)
+        if isinstance(error, OptionError | UnknownLayoutError | InferenceError):
+            line = in_shell_terms(line)
+        return line, WRONG_USE if error.wrong_use else FAILED
     if _is_usage_error(error):
         return _usage_line(error), WRONG_USE
     if isinstance(error, MemoryError):
         return "out of memory; try a smaller --imgsz or --batch", FAILED
     what = one_line(error)
     return f"unexpected {type(error).__name__}{': ' if what else ''}{what} (--debug shows where)", FAILED
+
+
+def in_shell_terms(line: str) -> str:
+    """A message of the library about its options, in terms of the options of the command line."""
+    for said, meant in _IN_SHELL:
+        line = line.replace(said, meant)
+    names = "|".join((*OPTION_NAMES, "decoder", "device"))
+    return re.sub(rf"(?<![\w-])({names})=(?P<value>['\"(\w.-])?", _option, line)
+
+
+def _option(found: re.Match[str]) -> str:
+    return f"--{found[1].replace('_', '-')}" + (f" {found['value']}" if found["value"] else "")
 
 
 # Typer keeps the classes of its usage errors to itself, and has moved them between releases; what they have in common is
@@ -83,9 +116,12 @@ def _is_usage_error(error: BaseException) -> bool:
 def _usage_line(error: Any) -> str:
     if type(error).__name__ == "NoSuchOption":
         known = [name for each in error.ctx.command.params for name in (*each.opts, *each.secondary_opts)] if error.ctx else []
-        hint = did_you_mean(error.option_name, [name for name in known if name.startswith("--")])
+        # Compared without the dashes, which would make any two of them alike.
+        hint = did_you_mean(error.option_name.lstrip("-"), [name[2:] for name in known if name.startswith("--")])
+        hint = hint.replace("'", "'--", 1)
         return f"no such option: {error.option_name}.{hint or _see_help(error)}"
-    line = one_line(error.format_message())
+    line = one_line(error.format_message()).replace("Input should be", "it should be")
+    line = re.sub(r", unable to parse string as an? \w+", "", line)
     line = line[:1].lower() + line[1:]
     return line if "Did you mean" in line else f"{line.rstrip('.')}.{_see_help(error)}"
 

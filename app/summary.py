@@ -18,6 +18,9 @@ from framehook.inference.stats import Stats
 PLURALS = {"person": "people", "bus": "buses", "knife": "knives", "mouse": "mice", "sheep": "sheep", "skis": "skis"}
 """Class names of the field whose plural is not made by adding an s."""
 
+_NOT_MISSED = (Cause.STRIDE, Cause.STOPPED)
+"""Why frames were left out that nobody wanted."""
+
 
 def counted(number: int, name: str) -> str:
     """`1 person`, `2 people`, `3,000 cars`."""
@@ -87,11 +90,10 @@ def _figures(stats: Stats, tally: Tally) -> Iterable[tuple[str, str]]:
         yield "latency", f"{stats.latency.p50:.0f} ms median, {stats.latency.p95:.0f} ms p95, {stats.latency.p99:.0f} ms p99"
     lost: Counter[str] = Counter()
     for ledger in stats.sources.values():
-        lost.update({str(cause): number for cause, number in ledger.dropped.items() if cause is not Cause.STOPPED})
+        lost.update({str(cause): number for cause, number in ledger.dropped.items() if cause not in _NOT_MISSED})
     if lost:
-        captured = sum(ledger.captured for ledger in stats.sources.values())
         causes = ", ".join(f"{number:,} {cause}" for cause, number in lost.most_common())
-        yield "dropped", f"{lost.total():,} of {captured:,} frames captured ({causes})"
+        yield "dropped", f"{lost.total():,} of {stats.frames + lost.total():,} frames ({causes})"
     if stats.background_dropped:
         yield "background", f"{stats.background_dropped:,} calls dropped, the callback was too slow"
 

@@ -12,7 +12,6 @@ from framehook.app.messages import diagnostics, logged_to, output
 from framehook.app.progress import RunProgress
 from framehook.app.summary import is_picture, picture_line, print_summary
 from framehook.app.tally import Tally
-from framehook.inference.callbacks import Callback
 from framehook.inference.options import PredictArgs
 from framehook.inference.predictor import Predictor
 from framehook.inference.result import Result
@@ -31,7 +30,8 @@ def watch(
 ) -> int:
     """Run a model over a source, show how it goes, and say what came of it.
 
-    The summary is given however the run ended, since what was done until then is saved.
+    The summary is given however the run ended, since what was done until then is saved; but not after a failure before the
+    first frame.
 
     Args:
         model: The model, with the user's callbacks.
@@ -56,21 +56,26 @@ def watch(
         if progress is not None and progress.due():
             progress.show(run.stats)
 
+    def tell(predictor: Predictor, tally: Tally, saved: list[Path]) -> None:
+        if finish is None:
+            print_summary(out, predictor, tally, saved, pictures=pictures)
+        else:
+            finish(predictor, tally, saved)
+
     tally = Tally(limit=limit, on_result=on_result)
     counting = model.add_callback(tally)
     try:
         with logged_to(err, debug=debug), model.predict(source, stream=True, **options) as run, StopOnSignal(run) as stop:
             progress = RunProgress(err, run.predictor.source, total=_total(run, limit))
+            ended = False
             try:
                 with progress:
                     for _ in run:
                         pass
+                ended = True
             finally:
-                saved = _saved_files(run.predictor)
-                if finish is None:
-                    print_summary(out, run.predictor, tally, saved, pictures=pictures)
-                else:
-                    finish(run.predictor, tally, saved)
+                if ended or tally.frames:
+                    tell(run.predictor, tally, _saved_files(run.predictor))
     finally:
         counting.remove()
     endless = run.endless or run.predictor.source.live
@@ -87,5 +92,12 @@ def _total(run: Run, limit: int | None) -> int | None:
 
 
 def _saved_files(predictor: Predictor) -> list[Path]:
-    """What the callbacks of a run wrote; one that lists its files in `paths`, as the recorder does, is taken at its word."""
-    return [Path(path) for each in predictor.callbacks.objects(Callback) for path in getattr(each, "paths", ())]
+    """What the recorders of a run wrote."""
+    from framehook.inference.callbacks.pictures import Pictures
+    from framehook.inference.callbacks.recorder import Recorder
+
+    recorders: tuple[Recorder | Pictures, ...] = (
+        *predictor.callbacks.objects(Recorder),
+        *predictor.callbacks.objects(Pictures),
+    )
+    return [path for each in recorders for path in each.paths]

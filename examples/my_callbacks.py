@@ -1,4 +1,9 @@
-"""A file of callbacks for the command line, functions named after events: framehook track 0 --callbacks my_callbacks.py."""
+"""A file of callbacks for the command line: functions named after events.
+
+    framehook track 0 --callbacks examples/my_callbacks.py
+
+Each takes the run, `predictor`, just as `model.add_callback` has it.
+"""
 
 
 def on_predict_start(predictor):

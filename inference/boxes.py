@@ -43,7 +43,7 @@ class Boxes:
         """Take arrays, or anything NumPy makes arrays of; they are copied only when the dtype differs.
 
         Raises:
-            ValueError: the lengths or shapes do not fit together.
+            ValueError: the lengths or shapes do not fit together, or an edge or a score is no finite number.
         """
         freeze = object.__setattr__
         freeze(self, "xyxy", _frozen(xyxy, np.float32).reshape(-1, 4))
@@ -55,6 +55,11 @@ class Boxes:
         for name in ("conf", "cls") if id is None else ("conf", "cls", "id"):
             if getattr(self, name).shape != (count,):
                 raise ValueError(f"{name} has shape {getattr(self, name).shape}; {count} boxes need ({count},)")
+        for name in ("xyxy", "conf"):
+            finite = np.isfinite(getattr(self, name))
+            if not finite.all():
+                row = int(np.argwhere(~finite)[0, 0])
+                raise ValueError(f"{name} of box {row} is {getattr(self, name)[row].tolist()}; it must be of finite numbers")
 
     @classmethod
     def empty(cls, orig_shape: tuple[int, int]) -> Self:

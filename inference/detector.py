@@ -15,6 +15,7 @@ from framehook.inference.backends.base import Backend, Mode, Tensor
 from framehook.inference.boxes import Boxes
 from framehook.inference.decoders.base import Candidates, Decoder
 from framehook.inference.decoders.nms import select, suppress
+from framehook.inference.decoders.outputs import FiniteFilter
 from framehook.inference.errors import FramehookError, InferenceError, OptionError, UnknownLayoutError, did_you_mean, one_line
 from framehook.inference.geometry import Letterbox
 from framehook.inference.options import PredictOptions
@@ -82,6 +83,7 @@ class Detector:
         self._fixed_batch = shape[0]
         height, width = (shape[1], shape[2]) if form.channels_last else (shape[2], shape[3])
         self._graph_size = None if width is None or height is None else (width, height)
+        self._finite = FiniteFilter(decoder.name)  # decoders of users' own need not think of it
         self._twins: dict[Mode, Detector] = {}
         # A preprocessor is used by one thread at a time and returned; deque's append and pop are atomic.
         self._idle: dict[tuple[tuple[int, int], int], deque[Preprocessor]] = {}
@@ -128,7 +130,8 @@ class Detector:
             elif isinstance(each, int | np.integer) and int(each) in self.names:
                 numbers.add(int(each))
             else:
-                hint = did_you_mean(str(each), by_name) or f" It has {len(by_name)}: {', '.join(list(by_name)[:10])} ..."
+                more = " ..." if len(by_name) > 10 else ""
+                hint = did_you_mean(str(each), by_name) or f" It has {len(by_name)}: {', '.join(list(by_name)[:10])}{more}"
                 raise OptionError(f"classes: the model has no class {each!r}.{hint}")
         return frozenset(numbers)
 
@@ -182,7 +185,7 @@ class Detector:
                     f"decoder '{self.decoder.name}' cannot read outputs of shape {shapes}: {error}; name another with decoder="
                 ) from error
             for candidates, placement in zip(batch, placements, strict=False):  # a padded batch has rows without an image
-                kept = self._keep(candidates, options, classes)
+                kept = self._keep(self._finite(candidates), options, classes)
                 boxes.append(_in_frame(kept, placement))
         count = max(len(boxes), 1)
         speed = {

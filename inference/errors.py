@@ -36,6 +36,7 @@ from __future__ import annotations
 import difflib
 import io
 from collections.abc import Iterable
+from pathlib import PurePath
 from typing import ClassVar
 
 
@@ -166,5 +167,23 @@ def one_line(message: object) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ` Did you mean 'x'?` for the nearest known word, or an empty string when none is near."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f" Did you mean '{near[0]}'?" if near else ""
+    near = _nearest(word, list(known))
+    return f" Did you mean '{near}'?" if near else ""
+
+
+def did_you_mean_file(name: str, known: Iterable[str]) -> str:
+    """As `did_you_mean`, for file names: their endings make no two of them alike."""
+    wanted = PurePath(name)
+    # Of two files that differ in their endings alone, the one with the wanted ending comes last, and stays.
+    alike = sorted(known, key=lambda each: (PurePath(each).suffix.lower() == wanted.suffix.lower(), each))
+    stems = {PurePath(each).stem.lower(): each for each in alike}
+    near = _nearest(wanted.stem.lower(), list(stems))
+    return f" Did you mean '{stems[near]}'?" if near else ""
+
+
+def _nearest(word: str, known: list[str]) -> str | None:
+    """The known word that looks most like `word`, else one of which `word` is a longer or shorter form."""
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.65)
+    if not near and len(word) >= 3:
+        near = [each for each in known if len(each) >= 3 and (each.startswith(word) or word.startswith(each))]
+    return near[0] if near else None

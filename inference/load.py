@@ -9,7 +9,7 @@ from typing import Final
 from framehook.inference.backends import Backend, FunctionBackend, OnnxBackend
 from framehook.inference.decoders import DecoderSpec, class_names_of, input_format_of, resolve_decoder
 from framehook.inference.detector import Detector
-from framehook.inference.errors import ModelFormatError, ModelNotFoundError, did_you_mean
+from framehook.inference.errors import ModelFormatError, ModelNotFoundError, did_you_mean_file
 
 BUNDLED: Final = "person320"
 """Name of the detector that comes with the package."""
@@ -37,7 +37,7 @@ def load_detector(
         UnknownLayoutError: no decoder reads its outputs.
         OptionError: the device cannot be used.
     """
-    backend = _open(spec, device)
+    backend = open_backend(spec, device)
     chosen = resolve_decoder(decoder, backend.network)
     return Detector(
         backend,
@@ -47,7 +47,16 @@ def load_detector(
     )
 
 
-def _open(spec: str | Path | Backend | None, device: str | int | None) -> Backend:
+def open_backend(spec: str | Path | Backend | None, device: str | int | None = None) -> Backend:
+    """Load a network, whatever its outputs mean.
+
+    Args:
+        spec: As `load_detector` takes it.
+        device: As `load_detector` takes it.
+
+    Raises:
+        ModelNotFoundError, ModelFormatError, OptionError: as `load_detector`.
+    """
     if spec is None or spec == BUNDLED:
         return OnnxBackend(bundled_model(), device=device)
     if isinstance(spec, OnnxBackend | FunctionBackend) or hasattr(spec, "infer"):
@@ -59,8 +68,10 @@ def _open(spec: str | Path | Backend | None, device: str | int | None) -> Backen
         raise ModelFormatError(
             f"{path} is a PyTorch checkpoint, which cannot be loaded yet; export it to ONNX and pass that file"
         )
+    if path.is_dir():
+        raise ModelNotFoundError(f"{path} is a folder; pass the path of an .onnx file")
     if not path.is_file():
         folder = path.parent if path.parent.is_dir() else Path()
-        near = did_you_mean(path.name, [each.name for each in folder.glob("*.onnx")])
+        near = did_you_mean_file(path.name, (each.name for each in folder.glob("*.onnx")))
         raise ModelNotFoundError(f"no model file at {path}.{near or ' Pass the path of an .onnx file.'}")
     return OnnxBackend(path, device=device)

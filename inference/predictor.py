@@ -26,6 +26,7 @@ from framehook.inference.frame import Frame, SourceInfo, SourceKind
 from framehook.inference.ledger import Cause, LedgerBook
 from framehook.inference.options import AT_START, PredictOptions
 from framehook.inference.result import Result
+from framehook.inference.saving import remove_unused_folder
 from framehook.inference.snapshot import PredictSnapshot
 from framehook.inference.sources.base import Source
 from framehook.inference.stats import Meter, Stats
@@ -130,6 +131,7 @@ class Predictor:
     def release(self) -> None:
         """Close the source of a run that was never started."""
         self._feed.close()
+        remove_unused_folder(self)
 
     def pause(self) -> None:
         """Hold the run before its next batch."""
@@ -372,6 +374,7 @@ class Predictor:
             ExceptionGroup: several things went wrong; one alone is raised as it is.
         """
         with ExitStack() as last_first:  # each step is taken even if one before it raises, a second Ctrl-C say
+            last_first.callback(remove_unused_folder, self)
             last_first.callback(self._fire_end)
             last_first.callback(self._meter.stop)
             last_first.callback(self._settle)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import itertools
 import re
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from framehook.inference.predictor import Predictor
 
 RUNS: Final = Path("runs")
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def make_save_dir(options: PredictOptions) -> Path | None:
@@ -67,6 +70,21 @@ def folder_of(predictor: Predictor) -> Path:
         predictor.save_dir = make_save_dir(predictor.args.replace({"save": True}))
     assert predictor.save_dir is not None  # it saves
     return predictor.save_dir
+
+
+def remove_unused_folder(predictor: Predictor) -> None:
+    """Remove the folder that was made for a run and numbered, if nothing was saved in it; one that a user named stays."""
+    folder = predictor.save_dir
+    if folder is None or predictor.args.save_dir is not None or folder.parent != RUNS:
+        return
+    with contextlib.suppress(OSError):
+        folder.rmdir()  # refuses where anything is in it
+        predictor.save_dir = None
+
+
+def way_out(error: BaseException | None) -> str:
+    """What to do about an error of writing, to be put behind its message: something where the disk is full, else nothing."""
+    return "; free some space or save elsewhere" if getattr(error, "errno", None) in _FULL else ""
 
 
 def stem_of(source: SourceInfo) -> str:

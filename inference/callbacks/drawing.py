@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from framehook.inference.boxes import Boxes
 from framehook.inference.callbacks.past import Past, step_of
 from framehook.inference.errors import OptionError
 from framehook.inference.result import Image, Result
@@ -25,6 +26,8 @@ PALETTE: Final = (
     "#f15bb5", "#2ec27e", "#c77dff", "#d4d700", "#ef476f", "#118ab2", "#ff9f80", "#7bdff2",
 )  # fmt: skip
 """Neighbours differ, as tracks that come one after another are often seen together."""
+HIDING: Final = frozenset(("blur", "pixelate"))
+"""The layers that hide what is in the boxes."""
 _PENDING: Final = "#8a8f98"  # a box that belongs to no track
 _LIGHT: Final = 150  # of 255; on colours lighter than this, letters are black
 
@@ -48,8 +51,19 @@ class Look:
                 raise OptionError(f"colour {color!r} is none; write colours as '#ff8800'")
 
 
+def hide(canvas: Image, found: Iterable[Boxes], layers: Set[str]) -> None:
+    """Blur or pixelate what is in any of these boxes; those that are the same are one."""
+    import supervision
+
+    detections = supervision.Detections(xyxy=np.unique(np.concatenate([boxes.xyxy for boxes in found]), axis=0))
+    if "blur" in layers:
+        supervision.BlurAnnotator().annotate(canvas, detections)
+    if "pixelate" in layers:
+        supervision.PixelateAnnotator().annotate(canvas, detections)
+
+
 def draw(canvas: Image, result: Result, layers: Set[str], look: Look, past: Past) -> None:
-    """Draw layers on the canvas of a result, the lowest first."""
+    """Draw the layers that show something on the canvas of a result, the lowest first."""
     import supervision
 
     boxes = result.boxes
@@ -60,10 +74,6 @@ def draw(canvas: Image, result: Result, layers: Set[str], look: Look, past: Past
     # The last colour of the palette is that of boxes without a track.
     colors = boxes.cls % len(look.colors) if boxes.id is None else np.where(boxes.id < 0, -1, boxes.id % len(look.colors))
     colors = np.where(colors < 0, len(look.colors), colors).astype(int)
-    if "blur" in layers:
-        supervision.BlurAnnotator().annotate(canvas, detections)
-    if "pixelate" in layers:
-        supervision.PixelateAnnotator().annotate(canvas, detections)
     if "heatmap" in layers:
         _draw_heat(canvas, past.heat_with(boxes))
     if "trails" in layers:

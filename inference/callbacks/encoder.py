@@ -20,6 +20,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 
 from framehook.inference.errors import RecordingError
+from framehook.inference.saving import way_out
 
 log = logging.getLogger("framehook")
 
@@ -36,8 +37,9 @@ Picture = npt.NDArray[np.uint8]
 class Encoder:
     """Writes H.264 (or MPEG-4 Part 2 where PyAV was built without x264), yuv420p, odd sizes padded by a pixel.
 
-    An MP4 is written in fragments of two seconds, each complete in itself, and made an ordinary MP4 when it is closed: whatever
-    happens meanwhile, the fragments on disk can be played.
+    An MP4 is written in fragments of two seconds, each complete in itself, and made an ordinary MP4 when it is closed. A
+    fragment reaches the disk when the next begins: of a process that is killed, all but the last two to four seconds can be
+    played, and nothing where it ran for less. A file of which nothing can be played after an error is removed.
     """
 
     def __init__(self, path: Path, *, size: tuple[int, int], rate: Fraction, crf: int) -> None:
@@ -58,18 +60,21 @@ class Encoder:
         self._finishing = False
         self._error: Exception | None = None
         self._told = False
+        self._begun = False
+        self._playable = False
         options = {"flush_packets": "1"}
         if path.suffix.lower() in _FRAGMENTED:
             options["movflags"] = "+hybrid_fragmented+frag_keyframe"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab"):
+                pass  # what cannot be written is told now; the file itself begins with its first picture
             # "file:" keeps a colon in a name from being read as a protocol.
             self._container: OutputContainer = av.open(f"file:{path}", "w", options=options)
         except OSError as error:
             raise RecordingError(f"{path} cannot be written: {error.strerror or error}") from error
         try:
             self._stream = _add_stream(self._container, size, rate, crf)
-            self._container.start_encoding()  # makes the file
         except (OSError, ValueError) as error:
             self._container.close()
             raise RecordingError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from error
@@ -92,7 +97,18 @@ class Encoder:
         Raises:
             RecordingError: writing failed; raised once.
         """
+        with self._changed:
+            self._raise_once()
+            if self._error is not None:
+                return
         planes = _to_yuv(image)
+        if not self._begun:
+            # Not before: FFmpeg crashes on the end of a fragmented file that was begun and got no picture.
+            try:
+                self._container.start_encoding()
+                self._begun = True
+            except (OSError, ValueError) as error:
+                self._fail(error)
         with self._changed:
             while len(self._queue) >= CAPACITY and self._error is None:
                 self._changed.wait()
@@ -121,9 +137,8 @@ class Encoder:
         if self._error is not None and not self._told:
             self._told = True
             reason = getattr(self._error, "strerror", None) or str(self._error) or type(self._error).__name__
-            raise RecordingError(
-                f"{self.path} could not be written on: {reason}; what was written until then can be played"
-            ) from self._error
+            rest = "; what was written until then can be played" if self._playable else ""
+            raise RecordingError(f"{self.path} could not be written on: {reason}{rest}{way_out(self._error)}") from self._error
 
     def _work(self) -> None:
         try:
@@ -132,15 +147,26 @@ class Encoder:
                 picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
                 picture.pts, picture.time_base = ticks, Fraction(1, TICKS)
                 self._container.mux(self._stream.encode(picture))
-            self._container.mux(self._stream.encode(None))
+            if self._begun:
+                self._container.mux(self._stream.encode(None))
             self._container.close()
-            if not self.path.exists():
+            if not self._begun and self.path.stat().st_size == 0:
+                self.path.unlink()
+            elif not self.path.exists():
                 raise FileNotFoundError("it was removed while it was written")
         except Exception as error:  # noqa: BLE001 - handed to the thread that records, which raises it
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        """Close the file, keep of it what can be played, and note the error for whoever records."""
+        if self._error is None:
             with contextlib.suppress(Exception):
                 self._container.close()
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(Exception):  # whatever happens, the thread that records must hear of the first
                 trim(self.path)
+                self._playable = is_playable(self.path)
+                if not self._playable:
+                    self.path.unlink()
             with self._changed:
                 self._error = error
                 self._queue.clear()
@@ -180,6 +206,15 @@ def trim(path: Path) -> None:
                 complete = start
         if complete:
             file.truncate(complete)
+
+
+def is_playable(path: Path) -> bool:
+    """Whether a video has at least one picture that can be decoded."""
+    try:
+        with av.open(f"file:{path}") as container:
+            return next(container.decode(video=0), None) is not None
+    except (OSError, ValueError, IndexError, EOFError):
+        return False
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from framehook.inference.callbacks.base import Callback
 from framehook.inference.callbacks.per_source import PerRun
 from framehook.inference.errors import RecordingError
 from framehook.inference.frame import Frame, SourceKind
-from framehook.inference.saving import folder_of, numbered, stem_of
+from framehook.inference.saving import folder_of, numbered, stem_of, way_out
 
 if TYPE_CHECKING:
     from framehook.inference.predictor import Predictor
@@ -46,7 +47,9 @@ class Labels(Callback):
             try:
                 file.write_text("".join(lines_of(result.boxes)), encoding="utf-8")
             except OSError as error:
-                raise RecordingError(f"{file} cannot be written: {error.strerror or error}") from error
+                with contextlib.suppress(OSError):
+                    file.unlink()  # a file without lines would say that nothing was found
+                raise RecordingError(f"{file} cannot be written: {error.strerror or error}{way_out(error)}") from error
 
     def on_predict_end(self, predictor: Predictor) -> None:
         self._runs.pop(predictor)

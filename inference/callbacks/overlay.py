@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from framehook.inference.boxes import Boxes
 from framehook.inference.callbacks.base import Callback
-from framehook.inference.callbacks.drawing import PALETTE, Look, draw
+from framehook.inference.callbacks.drawing import HIDING, PALETTE, Look, draw, hide
 from framehook.inference.callbacks.past import Past
-from framehook.inference.callbacks.per_source import PerRun, PerSource
+from framehook.inference.callbacks.per_source import PerRun, PerSource, is_replaced
+from framehook.inference.callbacks.tracking import Tracking
 from framehook.inference.errors import OptionError, did_you_mean
 from framehook.inference.options import PredictOptions
 from framehook.inference.result import Image, Result
@@ -28,6 +30,10 @@ class Overlay(Callback):
     source began), `trails` (the way of each track), `boxes`, `labels` (id and name) and `confidence` (the score, in the label).
     Lines and letters grow with the frame. Colours follow the track id where there is one, else the class; grey is a box that
     belongs to no track.
+
+    `blur` and `pixelate` hide whatever was found: also what tracking or a later callback takes out of `result.boxes`, and what
+    a callback adds. To leave something unhidden, use the run's option `classes`, or take it out of `result.boxes` before
+    tracking, in `on_predict_postprocess_end` with an `order` below -100.
 
     Trails and heat are kept for each source of each run and begin anew where the source is interrupted. A canvas shows them
     as they were at its own frame, however late and from whatever thread it is looked at.
@@ -64,6 +70,11 @@ class Overlay(Callback):
         self._trail_length = trail_length
         self._runs: PerRun[_State] = PerRun(_State)
 
+    @property
+    def follows_options(self) -> bool:
+        """Whether no layers were chosen for it."""
+        return self._layers is None
+
     def on_predict_postprocess_end(self, predictor: Predictor) -> None:
         layers = self._wanted(predictor)
         state = self._runs.of(predictor)
@@ -78,7 +89,8 @@ class Overlay(Callback):
             for_now[id(source)] = past
             if len(predictor.frame_results) > 1:
                 for_now[id(source)] = past.extended(result.boxes, layers, self._trail_length)
-            painter = _Painter(layers, self._look, past)
+            hidden = _found(predictor, result) if layers & HIDING else ()
+            painter = _Painter(layers, self._look, past, hidden)
             state.painters.append(painter)
             result.add_painter(painter)
 
@@ -100,7 +112,7 @@ class Overlay(Callback):
         state = self._runs.of(predictor)
         if state.args is not predictor.args:
             state.args, state.layers = predictor.args, check_layers(predictor.args.overlay)
-        return frozenset() if state.layers and _has_other(predictor, self) else state.layers
+        return frozenset() if state.layers and is_replaced(predictor, self, Overlay) else state.layers
 
 
 def check_layers(layers: Sequence[str] | str | None) -> frozenset[str]:
@@ -120,14 +132,17 @@ def check_layers(layers: Sequence[str] | str | None) -> frozenset[str]:
 class _Painter:
     """Draws one result. It holds what came before its frame, and reads the boxes when it draws."""
 
-    __slots__ = ("layers", "look", "past")
+    __slots__ = ("hidden", "layers", "look", "past")
 
-    def __init__(self, layers: frozenset[str], look: Look, past: Past) -> None:
+    def __init__(self, layers: frozenset[str], look: Look, past: Past, hidden: tuple[Boxes, ...]) -> None:
         self.layers = layers
         self.look = look
         self.past = past
+        self.hidden = hidden
 
     def __call__(self, result: Result, canvas: Image) -> None:
+        if self.layers & HIDING:
+            hide(canvas, (result.boxes, *self.hidden), self.layers)
         draw(canvas, result, self.layers, self.look, self.past)
 
 
@@ -146,6 +161,7 @@ class _State:
     layers: frozenset[str] = frozenset()
 
 
-def _has_other(predictor: Predictor, own: Overlay) -> bool:
-    """Whether a user added an overlay with layers of its own to the run."""
-    return any(other is not own and other._layers is not None for other in predictor.callbacks.objects(Overlay))
+def _found(predictor: Predictor, result: Result) -> tuple[Boxes, ...]:
+    """The boxes of a result as they are now, and as they were before tracking left some out."""
+    before = (tracking.boxes_before(predictor, result) for tracking in predictor.callbacks.objects(Tracking))
+    return (result.boxes, *(boxes for boxes in before if boxes is not None))

@@ -1,15 +1,21 @@
-"""What a callback keeps for each run and each source, so that one callback object may serve several runs at once."""
+"""What a callback keeps for each run and each source, so that one callback object may serve several runs at once.
+
+And which callback of a run counts, where a user added one beside the built-in one.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 from framehook.inference.errors import OptionError
 from framehook.inference.frame import Frame, SourceKind
+
+if TYPE_CHECKING:
+    from framehook.inference.predictor import Predictor
 
 StateT = TypeVar("StateT")
 
@@ -94,3 +100,18 @@ class PerSource(Generic[StateT]):
             state = self._kept.pop(key).state
             if self._let_go is not None:
                 self._let_go(state)
+
+
+class OptionFollower(Protocol):
+    """A callback that follows the run's options, or else has settings of its own."""
+
+    @property
+    def follows_options(self) -> bool:
+        """Whether it has no settings of its own."""
+        ...
+
+
+def is_replaced(predictor: Predictor, own: OptionFollower, kind: type[OptionFollower]) -> bool:
+    """Whether a user added a callback of the kind, with settings of its own, which counts instead of the options."""
+    others: tuple[OptionFollower, ...] = predictor.callbacks.objects(kind)  # type: ignore[type-var]
+    return any(other is not own and not other.follows_options for other in others)

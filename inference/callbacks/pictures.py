@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from framehook.inference.callbacks.base import Callback
 from framehook.inference.callbacks.per_source import PICTURES
+from framehook.inference.errors import RecordingError
 from framehook.inference.frame import SourceKind
-from framehook.inference.saving import folder_of, free_file, stem_of
+from framehook.inference.saving import folder_of, free_file, stem_of, way_out
 
 if TYPE_CHECKING:
     from framehook.inference.predictor import Predictor
@@ -37,4 +39,10 @@ class Pictures(Callback):
                 continue
             one = source.kind is SourceKind.IMAGE or source.frame_count == 1
             name = stem_of(source) if one else f"{stem_of(source)}_{result.frame.index + 1}"
-            self.paths.append(result.save(free_file(folder_of(predictor) / f"{name}.jpg")))
+            file = free_file(folder_of(predictor) / f"{name}.jpg")
+            try:
+                self.paths.append(result.save(file))
+            except RecordingError as error:
+                with contextlib.suppress(OSError):
+                    file.unlink()  # the name was claimed by an empty file
+                raise RecordingError(f"{error}{way_out(error.__cause__)}") from error

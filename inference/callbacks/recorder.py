@@ -39,7 +39,8 @@ class Recorder(Callback):
     left out and counted, so that recording never slows the stream. Each source has a file of its own, and a change of the
     frame's size begins another, `name_2.mp4`. Odd sizes are padded by a pixel.
 
-    If writing fails (a full disk, a removed folder), the run ends with a `RecordingError`, and what was written can be played.
+    If writing fails (a full disk, a removed folder), the run ends with a `RecordingError`, and what was written can be played;
+    a file in which there is nothing to play, an MP4 of less than two seconds say, is removed.
 
     Attributes:
         paths: The files written so far, in all runs, oldest first.
@@ -53,7 +54,9 @@ class Recorder(Callback):
 
         Args:
             path: The video file, .mp4, .m4v, .mov or .mkv, which is overwritten; further sources and parts get `_2`, `_3` ...
-                and overwrite nothing. None names files after their sources, in the run's `save_dir`, and overwrites nothing.
+                and overwrite nothing. Nor does a run over a list or folder of files, of which the video may be one: where it
+                exists, the recording gets the next number. None names files after their sources, in the run's `save_dir`, and
+                overwrites nothing.
             original: Record the captured frames, with nothing drawn on them.
             pictures: Record image files and arrays as well, not only videos, cameras and streams.
             crf: Quality, 0 (lossless, large) to 51 (poor, small).
@@ -82,8 +85,15 @@ class Recorder(Callback):
 
     def on_predict_end(self, predictor: Predictor) -> None:
         run = self._runs.pop(predictor)
-        if run is not None:
+        if run is None:
+            return
+        try:
             run.close()
+        finally:
+            written = self._files.of(predictor)
+            for path in [each for each in written if not each.exists()]:  # nothing of it could be played
+                written.remove(path)
+                self.paths.remove(path)
 
     def files_of(self, predictor: Predictor) -> list[Path]:
         """The files that one run wrote so far, oldest first."""
@@ -106,17 +116,15 @@ class Recorder(Callback):
     def _next_path(self, predictor: Predictor, frame: Frame) -> Path:
         """The file for a source, claimed."""
         if self._path is None:
-            return free_file(folder_of(predictor) / f"{stem_of(frame.source)}.mp4")
+            return _claim(folder_of(predictor) / f"{stem_of(frame.source)}.mp4", overwrite=False)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RecordingError(f"the folder of {self._path} cannot be made: {error.strerror or error}") from error
-        if self._path in self._files.of(predictor) or not _claim(self._path):
-            return free_file(self._path)
-        if _is_same_file(self._path, frame.source.path):
-            _release(self._path)
+        alone = frame.source.id == predictor.source.id  # else it is one of a list, and what is to come of that is not known
+        if alone and _is_same_file(self._path, frame.source.path):
             raise RecordingError(f"{self._path} is the source itself; record to another file")
-        return self._path
+        return _claim(self._path, overwrite=alone and self._path not in self._files.of(predictor))
 
 
 @dataclass(slots=True, eq=False)
@@ -229,13 +237,16 @@ def _rate(frame: Frame, stride: int) -> Fraction:
     return Fraction(min(max(rate, 0.1), 1000.0)).limit_denominator(1001)
 
 
-def _claim(path: Path) -> bool:
-    """Whether a file is nobody's; two runs that share a recorder must not write the same one."""
+def _claim(path: Path, *, overwrite: bool) -> Path:
+    """Take a file, or the next number's where it exists and may not be overwritten, least of all while it is being written.
+
+    Raises:
+        RecordingError: it cannot be made.
+    """
     with _being_written_lock:
-        if path.absolute() in _being_written:
-            return False
-        _being_written.add(path.absolute())
-        return True
+        chosen = path if overwrite and path.absolute() not in _being_written else free_file(path)
+        _being_written.add(chosen.absolute())
+        return chosen
 
 
 def _release(path: Path) -> None:

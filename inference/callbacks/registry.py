@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 from framehook.inference.callbacks.background import DRAIN_SECONDS, BackgroundWorker
@@ -346,8 +349,23 @@ def _failure(registration: Registration, error: Exception, where: str) -> Callba
     # OpenCV says "readonly" of the array it was asked to draw on, but not what to draw on instead.
     hint = f" ({READ_ONLY})" if "readonly" in text else ""
     place = f" at {where}" if where else ""
+    line = _line_of(registration.function, error)
     return CallbackError(
-        f"callback '{registration.name}' failed in {registration.event}{place}: {type(error).__name__}: {text}{hint}",
+        f"callback '{registration.name}' failed in {registration.event}{place}: {type(error).__name__}: {text}{line}{hint}",
         event=registration.event,
         callback=registration.name,
     )
+
+
+def _line_of(function: CallbackFunction, error: Exception) -> str:
+    """The last line of a user's own file that an error passed through, such as ` (my.py line 2)`; nothing for built-ins."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    function = inspect.unwrap(function)
+    if not hasattr(function, "__code__"):
+        function = type(function).__call__
+    code = getattr(function, "__code__", None)  # a method has that of its function
+    if code is None or str(getattr(function, "__module__", "")).startswith("framehook."):
+        return ""
+    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == code.co_filename]
+    return f" ({Path(code.co_filename).name} line {lines[-1]})" if lines else ""

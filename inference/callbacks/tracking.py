@@ -11,7 +11,7 @@ import numpy as np
 
 from framehook.inference.boxes import Boxes
 from framehook.inference.callbacks.base import Callback
-from framehook.inference.callbacks.per_source import PICTURES, PerRun, PerSource
+from framehook.inference.callbacks.per_source import PICTURES, PerRun, PerSource, is_replaced
 from framehook.inference.errors import MissingDependencyError, OptionError, did_you_mean
 from framehook.inference.frame import Frame
 from framehook.inference.options import PredictOptions
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from trackers.core.base import BaseTracker, TrackerInfo
 
     from framehook.inference.predictor import Predictor
+    from framehook.inference.result import Result
 
 KEEP_UNCONFIRMED: Final = "keep_unconfirmed"
 """The one option that is ours and not the tracker's."""
@@ -32,6 +33,7 @@ class Tracking(Callback):
     `result.boxes` then holds the confirmed tracks of the frame, highest score first, with the very ids that the tracker gives
     (from 0). Each source of a run has a tracker of its own; it starts afresh where the source is interrupted (a new
     `frame.segment`) or changes its size, and goes on counting ids there, so that no id of a source stands for two objects.
+    What it leaves out stays hidden under the overlay's `blur` and `pixelate`.
     The pictures of a run are one sequence; a single picture is left as it is. One object may serve several runs at once.
 
     Frames of files are a fixed time apart for the tracker; those of live sources, and of files played at `pace="realtime"`,
@@ -68,12 +70,24 @@ class Tracking(Callback):
             check_tracker(tracker, options)
             self._chosen = tracker, {**options, KEEP_UNCONFIRMED: keep_unconfirmed}
         self._runs: PerRun[PerSource[_Follower]] = PerRun(lambda: PerSource(lambda _frame: _Follower()))
+        self._given: PerRun[list[tuple[Result, Boxes]]] = PerRun(list)
+
+    @property
+    def follows_options(self) -> bool:
+        """Whether no tracker was chosen for it."""
+        return self._chosen is None
+
+    def boxes_before(self, predictor: Predictor, result: Result) -> Boxes | None:
+        """What the tracker was given of a result of the current batch, or None where it was given nothing."""
+        return next((boxes for given, boxes in self._given.of(predictor) if given is result), None)
 
     def on_predict_postprocess_end(self, predictor: Predictor) -> None:
+        given = self._given.of(predictor)
+        given.clear()
         chosen = self._chosen
         if chosen is None:
             args = predictor.args
-            if args.tracker is None or _has_other(predictor, self):
+            if args.tracker is None or is_replaced(predictor, self, Tracking):
                 self._forget_motion(predictor)
                 return
             chosen = (args.tracker, args.tracker_options or {})
@@ -82,10 +96,12 @@ class Tracking(Callback):
         sources = self._runs.of(predictor)
         for result in predictor.frame_results:
             name, options = chosen
+            given.append((result, result.boxes))
             result.boxes = sources.of(result.frame).follow(result.frame, result.boxes, name, options, predictor.args)
 
     def on_predict_end(self, predictor: Predictor) -> None:
         self._runs.pop(predictor)
+        self._given.pop(predictor)
 
     def _forget_motion(self, predictor: Predictor) -> None:
         """Have trackers start afresh when tracking is switched on again; the ids they gave stay taken."""
@@ -238,8 +254,3 @@ def _check_names(name: str, info: TrackerInfo, options: Mapping[str, Any]) -> No
 
 def _listed(options: Mapping[str, Any]) -> str:
     return ", ".join(f"{key}={value!r}" for key, value in options.items()) or "its defaults"
-
-
-def _has_other(predictor: Predictor, own: Tracking) -> bool:
-    """Whether a user added tracking of their own to the run, which then counts instead of the options."""
-    return any(other is not own and other._chosen is not None for other in predictor.callbacks.objects(Tracking))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import sys
 import traceback
@@ -36,7 +37,8 @@ def load_callbacks(path: str | Path, callbacks: Callbacks | None = None) -> list
     These are, in the file's order: whatever is callable and named after an event, `Callback` objects, and classes derived from
     `Callback` in the file itself, of which one object each is made without arguments, unless the file holds one already or
     derives another class from it. What begins with an underscore is left alone. The file runs as a module of its own: files of
-    the same name do not get into each other's way, and nothing is added to `sys.path`.
+    the same name do not get into each other's way. Its folder is the first on `sys.path` while it is executed, and no longer:
+    it imports its neighbours at the top, not inside of functions. Those are ordinary modules, one of a name in a process.
 
     Args:
         path: The file.
@@ -92,6 +94,8 @@ def _run(file: Path) -> ModuleType:
     module.__file__ = str(file)
     # Dataclasses and type hints look their module up here, also long after it was loaded.
     sys.modules[module.__name__] = module
+    folder = str(file.parent.resolve())
+    sys.path.insert(0, folder)
     try:
         exec(code, vars(module))
     except BaseException as error:
@@ -103,6 +107,9 @@ def _run(file: Path) -> ModuleType:
         if isinstance(error, (Exception, SystemExit)):
             raise CallbackFileError(f"{place}: {type(error).__name__}: {text}") from error
         raise
+    finally:
+        with contextlib.suppress(ValueError):  # the file may have taken it away itself
+            sys.path.remove(folder)
     return module
 
 

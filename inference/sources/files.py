@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import glob
 import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from framehook.inference.errors import SourceError, SourceFormatError, SourceNotFoundError
+from framehook.inference.errors import SourceError, SourceFormatError, SourceNotFoundError, did_you_mean_file
 from framehook.inference.sources.base import Source
 from framehook.inference.sources.image import ImageSource, decode_image
 
@@ -113,6 +112,4 @@ def _nearest(path: Path) -> str:
         names = os.listdir(folder)
     except OSError:
         return f" Nor does the folder {folder}." if not folder.exists() else ""
-    known = {name.lower(): name for name in names}
-    near = difflib.get_close_matches(path.name.lower(), list(known), n=1, cutoff=0.5)
-    return f" Did you mean '{known[near[0]]}'?" if near else ""
+    return did_you_mean_file(path.name, names)

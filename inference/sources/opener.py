@@ -21,7 +21,7 @@ from framehook.inference.sources.arrays import ArraySource, IterableSource, is_p
 from framehook.inference.sources.base import Source
 from framehook.inference.sources.camera import CameraSource
 from framehook.inference.sources.files import IMAGE_SUFFIXES, files_in, files_matching, is_pattern, open_file
-from framehook.inference.sources.playlist import Opener, PlaylistSource, live_in_list
+from framehook.inference.sources.playlist import Opener, PlaylistSource, check_fits_list, live_in_list
 from framehook.inference.sources.testsrc import TestSource
 
 _WHAT = (
@@ -50,7 +50,7 @@ def open_source(
     | `"testsrc:640x480@30"` | a generated scene, `testsrc[:WIDTHxHEIGHT][@FPS][:FRAMES][:live]` |
     | array | one H x W x 3 uint8 BGR picture, or N of them as N x H x W x 3 |
     | PIL image | one picture |
-    | list, tuple | files, folders, patterns, arrays and PIL images, one after another |
+    | list, tuple | files, folders, patterns, arrays and PIL images, one after another; unreadable files are logged |
     | generator, other iterable | the arrays or PIL images it yields, each copied |
     | `Source` | itself |
 
@@ -162,7 +162,7 @@ def _open_path(spec: str | Path) -> Source:
 def _playlist(name: str, shown: str, files: list[Path]) -> Source:
     stills = all(file.suffix.lower() in IMAGE_SUFFIXES for file in files)
     openers = (partial(open_file, file) for file in files)
-    return PlaylistSource(name, shown, openers, pictures=len(files) if stills else None, tolerant=True)
+    return PlaylistSource(name, shown, openers, pictures=len(files) if stills else None)
 
 
 def _open_list(items: list[Any] | tuple[Any, ...], open_timeout: float, read_timeout: float) -> Source:
@@ -176,22 +176,20 @@ def _open_list(items: list[Any] | tuple[Any, ...], open_timeout: float, read_tim
             openers.append(partial(ArraySource, list(group), name="list"))
         else:
             openers.extend(_openers_of(group, open_timeout, read_timeout))
-    return openers[0]() if len(openers) == 1 else PlaylistSource("list", "list", openers)
+    return openers[0]() if len(openers) == 1 else PlaylistSource("list", "the list", openers)
 
 
 def _openers_of(items: Iterable[Any], open_timeout: float, read_timeout: float) -> Iterator[Opener]:
     """Look at the entries of a list as far as is needed to report a wrong one at once."""
     for item in items:
         if isinstance(item, Source):
-            if item.endless or item.info.live:
-                raise OptionError(live_in_list(item.info.name))
+            check_fits_list(item)
             yield partial(_itself, item)
         elif _is_camera(item):
             raise OptionError(live_in_list(_shown(item)))
         elif _is_test_scene(item):
             scene = TestSource.from_spec(item)
-            if scene.endless or scene.info.live:
-                raise OptionError(live_in_list(item))
+            check_fits_list(scene)
             yield partial(_itself, scene)
         elif isinstance(item, str) and scheme_of(item) not in ("", "file"):
             if not names_file(item):

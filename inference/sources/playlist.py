@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from framehook.inference.errors import OptionError, SourceFormatError
+from framehook.inference.errors import OptionError, SourceError, SourceFormatError
 from framehook.inference.frame import Frame, SourceInfo, SourceKind
 from framehook.inference.sources.base import Source, unique_id
 
@@ -19,12 +19,11 @@ _Taken = TypeVar("_Taken")
 class PlaylistSource(Source):
     """Plays sources in turn, each opened when its turn comes and closed before the next.
 
-    Frames carry the `SourceInfo` of their own file and count from 0 in each.
+    Frames carry the `SourceInfo` of their own file and count from 0 in each. A file that cannot be read is logged and passed
+    over, since one of many must not cost the others; if none can be read it is an error all the same.
     """
 
-    def __init__(
-        self, name: str, path: str, openers: Iterable[Opener], *, pictures: int | None = None, tolerant: bool = False
-    ) -> None:
+    def __init__(self, name: str, path: str, openers: Iterable[Opener], *, pictures: int | None = None) -> None:
         """Make a playlist.
 
         Args:
@@ -32,17 +31,14 @@ class PlaylistSource(Source):
             path: Folder or pattern it was made of.
             openers: Functions that open its files.
             pictures: How many frames there are, if all files are stills.
-            tolerant: Whether a file that cannot be read is logged and passed over (folders and patterns, where nobody chose the
-                file) rather than an error. If none can be read it is an error all the same.
         """
         kind = SourceKind.VIDEO if pictures is None else SourceKind.IMAGE
         self.info = SourceInfo(unique_id(name), name, path, kind, frame_count=pictures)
         self._openers = iter(openers)
-        self._tolerant = tolerant
         self._current: Source | None = None
         self._stopped = False
         self._delivered = False
-        self._unreadable: SourceFormatError | None = None
+        self._unreadable: SourceError | None = None
 
     def read(self) -> Frame | None:
         return self._advance(lambda source: source.read())
@@ -70,10 +66,8 @@ class PlaylistSource(Source):
                     self._current = self._checked(opener())
                     self.may_block = self._current.may_block
                 taken = step(self._current)
-            except SourceFormatError as error:
+            except SourceError as error:
                 self._drop_current()
-                if not self._tolerant:
-                    raise
                 self._unreadable = error
                 _log.warning("passed over: %s", error)
                 continue
@@ -87,15 +81,30 @@ class PlaylistSource(Source):
         return None
 
     def _checked(self, source: Source) -> Source:
-        if source.endless or source.info.live:
+        try:
+            check_fits_list(source)
+        except OptionError:
             source.close()
-            raise OptionError(live_in_list(source.info.name))
+            raise
         return source
 
     def _drop_current(self) -> None:
         current, self._current = self._current, None
         if current is not None:
             current.close()
+
+
+def check_fits_list(source: Source) -> None:
+    """Refuse a source after which nothing else would ever come.
+
+    Raises:
+        OptionError: it is live, or never ends.
+    """
+    name = source.info.name
+    if source.info.live:
+        raise OptionError(live_in_list(name))
+    if source.endless:
+        raise OptionError(f"{name} never ends, so that what comes after it in a list would never be shown; run it by itself")
 
 
 def live_in_list(name: str) -> str:

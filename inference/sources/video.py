@@ -239,6 +239,10 @@ class VideoSource(Source):
         # Where several streams share one length, it may be that of a longer sound track.
         alone = bool(self._stream.duration) or len(self._container.streams) == 1
         announced = self._announced_length() if alone and self._zero is not None else None
+        rate = self._stream.average_rate
+        if self._zero is not None and rate and self._container.format.name == "avi":
+            # FFmpeg shortens the length of an AVI file that was cut off, but not the number of frames in its header.
+            announced = max(announced or 0.0, float(self._stream.frames / rate))
         damaged = self._decoder.damaged
         if announced is not None and self._end < _SHORT * announced:
             _log.warning("%s ends after %.2f s of %.2f s; it is damaged or incomplete", self._path, self._end, announced)

@@ -1,9 +1,13 @@
 """Ctrl-C: everything is saved and told, whatever the source."""
 
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
+
+from framehook.app.interrupt import _stopping_signals
 
 
 def wait_for(condition, timeout=30):
@@ -73,3 +77,48 @@ def test_a_second_one_ends_a_callback_that_hangs(start_framehook, tmp_path, fram
     assert "Traceback" not in told.err
     (recording,) = (tmp_path / "runs" / "predict").glob("*.mp4")
     assert frames_in(recording) >= 5
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="closing a console is told in another way here")
+def test_a_closed_terminal_leaves_a_playable_recording_unless_nohup_says_to_go_on(start_framehook, mark, frames_in, tmp_path):
+    process = start_framehook("track", "testsrc:320x240@30:live", "--save", "--callbacks", "mark.py")
+    mark()
+    process.interrupt(signal.SIGHUP)
+    assert process.finish(timeout=10).code == 0
+    (recording,) = (tmp_path / "runs" / "predict").glob("*.mp4")
+    assert frames_in(recording) >= 6
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert signal.SIGHUP not in _stopping_signals()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(
+    ("module", "raised"),
+    [
+        ("typer", "KeyboardInterrupt"),
+        ("rich.console", "KeyboardInterrupt"),
+        ("framehook.model", "KeyboardInterrupt"),
+        ("framehook.model", "ImportError('initialization failed') from KeyboardInterrupt()"),
+    ],
+)
+def test_it_is_quiet_while_modules_are_still_being_imported(tmp_path, module, raised):
+    """As Ctrl-C comes out of the import of a module, one written in C included."""
+    if module != "framehook.model" and raised != "KeyboardInterrupt":
+        pytest.skip("written in Python")
+    program = f"""
+import builtins, sys
+plain = builtins.__import__
+def interrupted(name, *rest):
+    if name == {module!r}:
+        raise {raised}
+    return plain(name, *rest)
+builtins.__import__ = interrupted
+from framehook.app.cli import main
+main(["predict", "testsrc:64x48:1"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

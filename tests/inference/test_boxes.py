@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -93,3 +95,20 @@ def test_ids_are_given_and_taken_away() -> None:
     assert tracked.id.tolist() == [3, 4, -1]
     assert tracked.with_ids(None).id is None
     assert repr(tracked) == "Boxes(3, tracked)"
+
+
+@pytest.mark.parametrize(
+    ("xyxy", "conf", "message"),
+    [
+        (
+            [[0, 0, 1, 1], [0, np.nan, 1, 1]],
+            [0.5, 0.5],
+            r"xyxy of box 1 is \[0.0, nan, 1.0, 1.0\]; it must be of finite numbers",
+        ),
+        ([[0, 0, np.inf, 1]], [0.5], "xyxy of box 0 is"),
+        ([[0, 0, 1, 1]], [-np.inf], "conf of box 0 is -inf; it must be of finite numbers"),
+    ],
+)
+def test_edges_and_scores_that_are_no_finite_numbers_are_refused(xyxy: Any, conf: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Boxes(xyxy, conf, [0] * len(conf), orig_shape=(1, 1))

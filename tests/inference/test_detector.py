@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 
 from framehook.inference.decoders import FunctionDecoder
+from framehook.inference.decoders.base import Candidates
+from framehook.inference.detector import Detector
 from framehook.inference.errors import InferenceError, OptionError
 from framehook.inference.options import OPTION_NAMES, PredictArgs, PredictOptions
+from framehook.inference.preprocess import InputFormat
 
 from .brightness import detector, picture
 
@@ -109,3 +112,22 @@ def test_a_backend_that_raises_anything_is_one_line():
         InferenceError, match="network failed on an input of shape 1x3x32x32: ZeroDivisionError: division by zero"
     ):
         detector(function=network).find([picture(9)], PredictOptions())
+
+
+@pytest.mark.parametrize("needs_nms", [True, False])
+def test_what_a_decoder_of_ones_own_gives_that_is_not_finite_is_left_out(needs_nms):
+    rows = np.array([(2, 2, 9, 9, 0.9), (2, np.nan, 9, 9, 0.8), (1, 1, np.inf, 9, 0.8), (1, 1, 9, 9, np.inf)], np.float32)
+
+    class Own:
+        name = "own"
+        input_format = InputFormat()
+
+        def decode(self, outputs, *, input_size, conf):
+            return [Candidates(rows[:, :4], rows[:, 4], np.zeros(4, np.int64))]
+
+    Own.needs_nms = needs_nms
+    net = detector()
+    ours = Detector(net.backend, Own(), names=net.names, form=net.form)
+    (found,) = ours.find([picture(9)], PredictOptions()).boxes
+    assert found.conf.tolist() == pytest.approx([0.9])
+    assert found.xyxy.tolist() == [[2, 2, 9, 9]]

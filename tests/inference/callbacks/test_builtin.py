@@ -1,3 +1,5 @@
+import os
+
 import av
 import cv2
 import numpy as np
@@ -7,7 +9,7 @@ from framehook import Model
 from framehook.inference.backends import FunctionBackend
 from framehook.inference.callbacks.builtin import builtin_callbacks
 from framehook.inference.callbacks.per_source import IDLE_FRAMES, PerSource
-from framehook.inference.errors import OptionError
+from framehook.inference.errors import CallbackError, OptionError
 from framehook.inference.frame import Frame, SourceInfo, SourceKind
 from framehook.inference.options import PredictOptions
 
@@ -93,3 +95,22 @@ def test_the_state_of_files_that_are_over_is_let_go_and_that_of_live_sources_kep
             states.of(frame(f"clip {number}"))
     assert gone == ["clip 0", "clip 1"]
     assert sorted(states.values()) == ["camera", "clip 2", "clip 3"]
+
+
+def test_the_folder_of_a_run_that_saved_nothing_is_removed_and_one_that_was_named_stays(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folders = []
+    model.add_callback(
+        "on_predict_start", lambda predictor: folders.append((str(predictor.save_dir), predictor.save_dir.is_dir()))
+    )
+    fail = model.add_callback("on_predict_postprocess_end", lambda predictor: 1 / 0)
+    for save_dir in (None, "named"):
+        with pytest.raises(CallbackError, match="ZeroDivisionError"):
+            model.predict("testsrc:64x48@30:3", save=True, save_txt=True, save_dir=save_dir)
+    model.predict("testsrc:64x48@30:3", save=True, stream=True).close()  # never started
+    assert folders == [(os.path.join("runs", "predict"), True), ("named", True)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["named", "runs"]
+    assert list((tmp_path / "runs").iterdir()) == []
+    fail.remove()
+    model.predict("testsrc:64x48@30:3", save=True)
+    assert [path.name for path in (tmp_path / "runs" / "predict").iterdir()] == ["testsrc.mp4"]

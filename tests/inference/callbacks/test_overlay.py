@@ -8,6 +8,7 @@ from framehook.inference.callbacks import Callback, Callbacks
 from framehook.inference.callbacks.drawing import draw, label_of
 from framehook.inference.callbacks.overlay import LAYERS, Overlay, check_layers
 from framehook.inference.callbacks.past import HEAT_CELLS, Past
+from framehook.inference.callbacks.tracking import Tracking
 from framehook.inference.errors import OptionError
 from framehook.inference.frame import Frame, SourceInfo, SourceKind
 from framehook.inference.result import Result
@@ -95,6 +96,37 @@ def test_what_is_hidden_is_hidden_beneath_boxes_and_labels():
         assert red(result.canvas)[70:190, 20].all()
         outside = near(result.canvas[:, 160:], np.asarray(result.orig_img)[:, 160:], 1)
         assert outside.all()
+
+
+@pytest.mark.parametrize("layer", ["blur", "pixelate"])
+def test_what_is_hidden_is_all_that_was_found_whatever_tracking_or_a_callback_takes_away(layer):
+    def forget(predictor):
+        for result in predictor.frame_results:
+            result.boxes = result.boxes[:0]
+
+    registry = Callbacks()
+    registry.add("on_predict_postprocess_end", forget)
+    for callbacks in (None, registry):
+        run = play(SCENE, Tracking(), Overlay(), script=walk, callbacks=callbacks, overlay=layer, tracker="bytetrack", batch=2)
+        results = list(run)
+        assert len(results[0].boxes) == 0  # it is confirmed with its second frame at the earliest
+        for result in results:
+            (left, top, right, bottom, _), original = walk(result.frame.index)[0], np.asarray(result.orig_img)
+            changed = (result.canvas != original).any(-1)
+            assert changed[top:bottom, left:right].mean() > 0.2
+            changed[top:bottom, left:right] = False
+            assert not changed.any()
+
+
+def test_what_is_taken_out_before_tracking_is_not_hidden():
+    def forget(predictor):
+        for result in predictor.frame_results:
+            result.boxes = result.boxes[:0]
+
+    registry = Callbacks()
+    registry.add("on_predict_postprocess_end", forget, order=-150)
+    run = play(SCENE, Tracking(), Overlay(), script=walk, callbacks=registry, overlay="blur", tracker="bytetrack")
+    assert all(np.array_equal(result.canvas, result.orig_img) for result in run)
 
 
 def test_a_trail_shows_where_a_track_has_been():

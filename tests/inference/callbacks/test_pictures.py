@@ -1,9 +1,12 @@
+import sys
+
 import cv2
 import numpy as np
 import pytest
 
 from framehook.inference.callbacks.overlay import Overlay
 from framehook.inference.callbacks.pictures import Pictures
+from framehook.inference.errors import CallbackError
 
 from .scenes import play, walk
 
@@ -47,3 +50,20 @@ def test_arrays_are_numbered_and_videos_left_alone(tmp_path):
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(RuntimeError, match=r"RecordingError: .*array\.jpg cannot be written: No such file or directory"):
         run(np.zeros((240, 320, 3), np.uint8), tmp_path / "missing")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no file size limits")
+def test_a_full_disk_leaves_no_broken_picture(tmp_path):
+    import resource
+
+    noise = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(
+            CallbackError, match=r"array\.jpg cannot be written: File too large; free some space or save elsewhe"
+        ):
+            run(noise, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []

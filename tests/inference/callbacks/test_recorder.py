@@ -252,11 +252,25 @@ except Exception as error:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no file size limits")
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_disk_that_is_full_from_the_start_leaves_no_file_and_promises_none(tmp_path, suffix):
+    path = tmp_path / f"out{suffix}"
+    code = LIMITED.replace("150_000, 150_000", "1200, 1200") + "print(model.callbacks.objects(Recorder)[0].paths)\n"
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines() == [
+        f"RecordingError {path} could not be written on: File too large; free some space or save elsewhere",
+        "[]",
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no file size limits")
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_a_full_disk_ends_the_run_and_what_was_written_can_be_played(tmp_path, suffix):
     path = tmp_path / f"out{suffix}"
     done = subprocess.run([sys.executable, "-c", LIMITED, str(path)], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == (
-        f"RecordingError {path} could not be written on: File too large; what was written until then can be played"
+        f"RecordingError {path} could not be written on: File too large; what was written until then can be played; "
+        "free some space or save elsewhere"
     )
     assert done.stderr == ""
     assert len(read(path)) > 3
@@ -286,6 +300,56 @@ def test_the_source_itself_is_not_recorded_over(tmp_path):
     with pytest.raises(CallbackError, match=r"in\.mp4 is the source itself; record to another file"):
         list(start(path, callbacks=_with(Recorder(path))))
     assert path.read_bytes() == before
+
+
+def test_a_video_that_comes_later_in_a_list_is_not_recorded_over(tmp_path):
+    first = make_video(tmp_path / "aa.mp4", [0, 40])
+    second = make_video(tmp_path / "bb.mp4", [0, 40, 80])
+    before = second.read_bytes()
+    recorder = Recorder(second)
+    assert len(list(start([str(first), str(second)], callbacks=_with(recorder)))) == 5
+    assert second.read_bytes() == before
+    assert [path.name for path in recorder.paths] == ["bb_2.mp4", "bb_3.mp4"]
+    assert [len(read(path)) for path in recorder.paths] == [2, 3]
+
+    with start([str(first), str(second)], callbacks=_with(recorder)) as run:  # it ends before the second is opened
+        next(run)
+    assert second.read_bytes() == before
+
+
+def test_a_recording_of_a_former_run_is_overwritten(tmp_path):
+    recorder = Recorder(tmp_path / "out.mp4")
+    for count in (20, 10):
+        list(start(f"testsrc:320x240@25:{count}", callbacks=_with(recorder)))
+        assert len(read(tmp_path / "out.mp4")) == count
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_drawing_error_at_the_first_frame_leaves_no_file_and_what_was_there_before(tmp_path, suffix):
+    def fail(result, canvas):
+        raise ValueError("no brush")
+
+    callbacks = _with(Recorder(tmp_path / f"out{suffix}"))
+    callbacks.add("on_predict_batch_end", lambda predictor: predictor.frame_results[0].add_painter(fail))
+    for before in (None, b"mine"):
+        if before:
+            (tmp_path / f"out{suffix}").write_bytes(before)
+        with pytest.raises(CallbackError, match="no brush"):
+            list(start("testsrc:320x240@25:5", callbacks=callbacks))
+        assert [path.read_bytes() for path in tmp_path.iterdir()] == ([before] if before else [])
+
+
+def test_after_a_failure_was_told_pictures_are_not_even_converted(tmp_path, monkeypatch):
+    writer = encoder.Encoder(tmp_path / "out.mp4", size=(64, 48), rate=Fraction(25), crf=23)
+    picture = np.zeros((48, 64, 3), np.uint8)
+    writer.add(picture, 0)
+    (tmp_path / "out.mp4").unlink()
+    writer.finish()
+    with pytest.raises(RecordingError, match=r"it was removed while it was written$"):
+        writer.close()
+    monkeypatch.setattr(encoder, "_to_yuv", None)
+    writer.add(picture, 1)
 
 
 def test_without_x264_it_is_mpeg4_and_that_is_logged(tmp_path, monkeypatch, caplog):

@@ -154,10 +154,34 @@ def test_raise_names_event_callback_and_frame_and_chains_the_original():
     with pytest.raises(CallbackError) as caught:
         callbacks.fire("on_predict_batch_end", ENGINE)
     assert str(caught.value) == (
-        "callback 'failing' failed in on_predict_batch_end at frame 4 of clip.mp4: ValueError: no luck"
+        "callback 'failing' failed in on_predict_batch_end at frame 4 of clip.mp4: "
+        "ValueError: no luck (test_registry.py line 148)"
     )
     assert isinstance(caught.value.__cause__, ValueError)
     assert (caught.value.event, caught.value.callback) == ("on_predict_batch_end", "failing")
+
+
+def test_the_line_is_that_of_the_callback_however_it_is_wrapped():
+    class Calls:
+        def __call__(self, engine):
+            failing(engine)
+
+        def method(self, engine):
+            failing(engine)
+
+    @functools.wraps(failing)
+    def wrapped(engine):
+        failing(engine)
+
+    for function in (Calls(), Calls().method, wrapped, functools.partial(lambda _, engine: failing(engine), 1)):
+        callbacks = Callbacks()
+        callbacks.add("on_predict_end", function)
+        with pytest.raises(CallbackError, match=r"no luck \(test_registry\.py line \d+\)$"):
+            callbacks.fire("on_predict_end", ENGINE)
+    callbacks = Callbacks()
+    callbacks.add("on_predict_end", int)  # has no lines
+    with pytest.raises(CallbackError, match=r"'StandIn'$"):
+        callbacks.fire("on_predict_end", ENGINE)
 
 
 def test_log_goes_on_and_disable_goes_on_without_it(caplog):

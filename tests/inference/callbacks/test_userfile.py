@@ -5,7 +5,7 @@ import pytest
 
 from framehook.inference.callbacks import Callback, Callbacks
 from framehook.inference.callbacks.userfile import load_callbacks
-from framehook.inference.errors import CallbackFileError, CallbackSignatureError, UnknownEventError
+from framehook.inference.errors import CallbackError, CallbackFileError, CallbackSignatureError, UnknownEventError
 
 from .scenes import start
 
@@ -166,3 +166,23 @@ def test_an_object_from_the_library_counts_as_well(write):
     found = load_callbacks(write("from framehook.inference.callbacks import Overlay\ntrails = Overlay('trails')"))
     assert [type(each.event).__name__ for each in found] == ["Overlay"]
     assert isinstance(found[0].event, Callback)
+
+
+def test_a_file_imports_its_neighbours_and_leaves_the_path_as_it_was(write, monkeypatch):
+    write("limit = 3", "neighbour_of_mine.py")
+    before = list(sys.path)
+    file = write("import neighbour_of_mine\ndef on_predict_start(predictor):\n    predictor.limit = neighbour_of_mine.limit")
+    (found,) = load_callbacks(file)
+    monkeypatch.delitem(sys.modules, "neighbour_of_mine")
+    assert found.function.__globals__["neighbour_of_mine"].limit == 3
+    broken = write("import neighbour_of_nobody", "broken.py")
+    with pytest.raises(CallbackFileError, match=r"broken\.py, line 1: ModuleNotFoundError"):
+        load_callbacks(broken)
+    assert sys.path == before
+
+
+def test_an_error_in_a_callback_names_the_line_of_its_file(write):
+    callbacks = Callbacks()
+    load_callbacks(write("def on_predict_start(predictor):\n    check()\ndef check():\n    int('boo')"), callbacks)
+    with pytest.raises(CallbackError, match=r": ValueError: invalid literal .*'boo' \(mine\.py line 4\)$"):
+        list(start("testsrc:64x48@30:3", callbacks=callbacks))

@@ -73,12 +73,41 @@ def test_a_folder_of_nothing_readable_fails(tmp_path):
         assert source.read() is None
 
 
-def test_in_a_list_an_unreadable_file_fails_and_the_next_can_be_read(folder):
+def test_in_a_list_unreadable_files_are_logged_and_passed_over(folder, caplog):
     (folder / "p0.png").write_text("no picture")
-    with open_source([folder / "p0.png", folder / "p1.png"]) as source:
-        with pytest.raises(SourceFormatError, match=r"p0\.png is no image"):
-            source.read()
-        assert frame_number(source.read().image) == 1
+    with caplog.at_level(logging.WARNING, "framehook"), open_source([folder / "p0.png", folder / "p1.png"]) as source:
+        assert [frame_number(frame.image) for frame in source] == [1]
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"passed over: {folder / 'p0.png'} is no image")
+
+
+def test_a_file_that_may_not_be_read_or_goes_away_is_passed_over_too(folder, caplog, monkeypatch):
+    plain = np.fromfile
+
+    def forbidden(path, *rest):
+        if path.name == "p2.png":
+            raise PermissionError(13, "Permission denied")
+        return plain(path, *rest)
+
+    monkeypatch.setattr(np, "fromfile", forbidden)
+    with caplog.at_level(logging.WARNING, "framehook"), open_source(folder) as source:
+        (folder / "p10.png").unlink()
+        assert [frame_number(frame.image) for frame in source] == [1]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"passed over: {folder / 'p2.png'} cannot be read (Permission denied)",
+        f"passed over: {folder / 'p10.png'} does not exist. Did you mean 'p1.png'?",
+    ]
+
+
+def test_a_list_of_one_file_or_of_nothing_readable_fails(folder):
+    (folder / "p0.png").write_text("no picture")
+    with open_source([folder / "p0.png"]) as source, pytest.raises(SourceFormatError, match=r"^[^;]*p0\.png is no image"):
+        source.read()
+    with (
+        open_source([folder / "p0.png"] * 2) as source,
+        pytest.raises(SourceFormatError, match=r"^nothing in the list can be read; the last: .*p0\.png is no image"),
+    ):
+        source.read()
 
 
 def test_a_missing_file_of_a_list_is_reported_at_once(folder):
@@ -91,8 +120,8 @@ def test_a_missing_file_of_a_list_is_reported_at_once(folder):
     [
         (0, "camera 0"),
         ("rtsp://me:secret@cam.local/live", "rtsp://cam.local/live"),
-        ("testsrc:live", "testsrc:live"),
-        (TestSource(), "testsrc"),
+        ("testsrc:live", "testsrc"),
+        (TestSource(live=True), "testsrc"),
     ],
     ids=["camera", "stream", "scene", "source"],
 )
@@ -103,6 +132,12 @@ def test_live_sources_in_a_list_are_refused(folder, live, name):
         f"{name} is live and cannot be one of a list: several live sources in one run are not supported yet; "
         "start one run for each"
     )
+
+
+@pytest.mark.parametrize("endless", ["testsrc", TestSource()], ids=["text", "source"])
+def test_endless_scenes_in_a_list_are_refused(folder, endless):
+    with pytest.raises(OptionError, match=r"^testsrc never ends, so that what comes after it .* run it by itself$"):
+        open_source([endless, folder / "p1.png"])
 
 
 def test_interrupt_and_close_end_it(folder):

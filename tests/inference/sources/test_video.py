@@ -186,11 +186,32 @@ def test_a_file_cut_off_gives_what_there_is_and_one_warning(write_clip, caplog):
     assert "film.mp4 ends after" in caplog.text
 
 
+@pytest.mark.parametrize("b_frames", [0, 2])
+def test_an_avi_cut_off_warns_though_its_length_was_shortened(write_clip, caplog, b_frames):
+    path = write_clip("film.avi", STEADY, unit=Fraction(1, 25), b_frames=b_frames)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    with caplog.at_level(logging.WARNING, "framehook"), VideoSource(path) as source:
+        assert 0 < sum(1 for _ in source) < 54
+    (record,) = caplog.records
+    assert "film.avi ends after" in record.getMessage()
+    assert "of 2.40 s" in record.getMessage()
+
+
 def test_whole_files_end_without_a_warning(write_clip, tmp_path, pictures, caplog):
     paths = [write_clip(name, [time + 5000 * ("late" in name) for time in UNEVEN]) for name in ("a.mp4", "late.mkv", "b.ts")]
     for path in paths:
         with VideoSource(path) as source:
             assert sum(1 for _ in source) == 60
+    # With gaps, which an AVI file fills with empty frames that count in its header.
+    gaps = [*range(0, 400, 40), *range(1200, 2000, 40)]
+    for path in (
+        write_clip("whole.avi", STEADY, unit=Fraction(1, 25)),
+        write_clip("gaps.avi", gaps, codec="mpeg4", unit=Fraction(1, 25)),
+        write_clip("gaps.mkv", gaps),
+    ):
+        with VideoSource(path) as source:
+            assert sum(1 for _ in source) in (60, len(gaps))
     assert not caplog.records
 
 

@@ -1,0 +1,202 @@
+"""The command line: what can be typed, and nothing else. What it does is in the modules beside it.
+
+Whatever is slow to import (OpenCV, ONNX Runtime ...) is imported by the commands that need it, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from framehook.app.messages import output
+from framehook.inference.errors import OptionError, UnknownLayoutError
+
+if TYPE_CHECKING:
+    from framehook.inference.options import PredictArgs
+
+app = typer.Typer(
+    name="framehook",
+    help="Real-time video inference: detect, track, draw and record webcams, streams and files.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_TRIES = """\
+Framehook: real-time video inference with a callback at every stage.
+
+  framehook demo                       see it work on a real clip
+  framehook track 0                    follow people in front of your webcam
+  framehook predict clip.mp4 --save    find people in a video, save it annotated
+
+'framehook --help' lists all commands."""
+
+SOURCES = (
+    "A camera's number, a file, folder, pattern, URL, or testsrc. Several files are taken one after another; "
+    "those that cannot be read are passed over with a warning"
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from framehook._version import __version__
+
+        output().print(f"framehook {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _start(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        output().print(_TRIES)
+
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and what the library logs.")]
+ModelFile = Annotated[
+    str | None, typer.Option("--model", "-m", metavar="FILE", help="An .onnx file. [default: the bundled person detector]")
+]
+Device = Annotated[
+    str | None, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, coreml ... [default: the best installed]")
+]
+DecoderName = Annotated[
+    str | None, typer.Option("--decoder", metavar="NAME", help="How its outputs are laid out. [default: recognised]")
+]
+
+
+@app.command()
+def demo(
+    save_dir: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", file_okay=False, help="Where to save. [default: the next free runs/demo]"),
+    ] = None,
+    debug: Debug = False,
+) -> int:
+    """See it work: people tracked in a real clip."""
+    from framehook.app.demo import run_demo
+
+    return run_demo(save_dir=save_dir, debug=debug)
+
+
+@app.command("predict", help="Detect objects in SOURCE.")
+@app.command("track", help="Detect objects in SOURCE and follow them.")
+def detect(
+    context: typer.Context,
+    source: Annotated[list[str], typer.Argument(metavar="SOURCE", help=f"{SOURCES}.", show_default=False)],
+    model: ModelFile = None,
+    conf: Annotated[
+        float | None, typer.Option(metavar="NUMBER", help="Least score of a detection, 0 to 1. [default: 0.25]")
+    ] = None,
+    iou: Annotated[
+        float | None, typer.Option(metavar="NUMBER", help="Overlap above which the lower score goes. [default: 0.7]")
+    ] = None,
+    imgsz: Annotated[
+        str | None, typer.Option(metavar="SIDE", help="Network input in pixels: 640, or height,width. [default: the model's]")
+    ] = None,
+    classes: Annotated[
+        list[str] | None, typer.Option(metavar="NAMES", help="Only these, by name or number: person,car.")
+    ] = None,
+    max_det: Annotated[int | None, typer.Option(metavar="COUNT", help="Most detections a frame. [default: 300]")] = None,
+    agnostic_nms: Annotated[bool, typer.Option("--agnostic-nms", help="Suppress overlaps across classes.")] = False,
+    batch: Annotated[int | None, typer.Option(metavar="COUNT", help="Frames a network call. [default: 1]")] = None,
+    vid_stride: Annotated[int | None, typer.Option(metavar="COUNT", help="Use every n-th frame. [default: 1]")] = None,
+    pace: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of files: max, or realtime, which drops what is late. [default: max]")
+    ] = None,
+    frames: Annotated[int | None, typer.Option(metavar="COUNT", min=1, help="Stop after this many frames.")] = None,
+    save: Annotated[
+        bool | None, typer.Option("--save/--no-save", help="Save annotated video or pictures.", show_default=False)
+    ] = None,
+    save_txt: Annotated[bool, typer.Option("--save-txt", help="Save a YOLO text file a frame.")] = False,
+    save_dir: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", file_okay=False, help="Save, and there. [default: the next free runs/predict]"),
+    ] = None,
+    overlay: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAMES", help="What to draw: boxes, labels, confidence, trails, heatmap, blur, pixelate, or none."
+        ),
+    ] = None,
+    tracker: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What follows objects. [default: bytetrack for track, none for predict]")
+    ] = None,
+    tracker_option: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A setting of the tracker: lost_track_buffer=60.")
+    ] = None,
+    callbacks: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Python file of functions named after events.")
+    ] = None,
+    device: Device = None,
+    decoder: DecoderName = None,
+    debug: Debug = False,
+) -> int:
+    """Run `predict` or `track`, which differ in the tracker alone."""
+    from framehook.app import arguments
+    from framehook.app.watch import watch
+    from framehook.inference.callbacks.userfile import load_callbacks
+    from framehook.model import Model
+
+    if save is False and save_dir is not None and not save_txt:
+        raise OptionError(f"--no-save leaves nothing to put into --save-dir {save_dir}; leave out one of the two")
+    tracker = tracker or ("bytetrack" if context.info_name == "track" else None)
+    if tracker_option and tracker is None:
+        raise OptionError("--tracker-option needs a tracker; add --tracker bytetrack, or use 'framehook track'")
+    given: dict[str, Any] = {
+        "conf": conf,
+        "iou": iou,
+        "imgsz": arguments.input_size(imgsz) if imgsz else None,
+        "classes": arguments.class_list(classes) if classes else None,
+        "max_det": max_det,
+        "agnostic_nms": agnostic_nms,
+        "batch": batch,
+        "vid_stride": vid_stride,
+        "pace": pace,
+        # Who names a folder wants something saved in it.
+        "save": save if save is not None else save_dir is not None and not save_txt,
+        "save_txt": save_txt,
+        "save_dir": save_dir,
+        "tracker": tracker,
+        "tracker_options": arguments.settings(tracker_option) if tracker_option else None,
+    }
+    # What was not typed keeps the library's default.
+    options: PredictArgs = {name: value for name, value in given.items() if value is not None}  # type: ignore[assignment]
+    if overlay:
+        options["overlay"] = arguments.overlay_list(overlay)
+    chosen = Model(model, device=device, decoder=decoder)
+    for file in callbacks or ():
+        load_callbacks(file, chosen.callbacks)
+    return watch(chosen, source[0] if len(source) == 1 else source, options, limit=frames, debug=debug)
+
+
+@app.command()
+def models(
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="An .onnx file.", show_default=False)] = None,
+    device: Device = None,
+    decoder: DecoderName = None,
+    debug: Debug = False,
+) -> None:
+    """Tell what a model file is, or list the bundled ones."""
+    from framehook.app.describe import print_bundled, print_model, print_unrecognised
+    from framehook.inference.load import BUNDLED, bundled_model, load_detector, open_backend
+
+    if file is None:
+        print_bundled(output())
+        return
+    path = bundled_model() if str(file) == BUNDLED else file.expanduser()
+    backend = open_backend(path, device)
+    try:
+        detector = load_detector(backend, decoder=decoder)
+    except UnknownLayoutError as error:
+        if decoder is not None:
+            raise
+        print_unrecognised(output(), backend, path, error)
+        return
+    print_model(output(), detector, path)
