@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, Self
 
@@ -56,10 +57,11 @@ class Boxes:
             if getattr(self, name).shape != (count,):
                 raise ValueError(f"{name} has shape {getattr(self, name).shape}; {count} boxes need ({count},)")
         for name in ("xyxy", "conf"):
-            finite = np.isfinite(getattr(self, name))
-            if not finite.all():
+            values = getattr(self, name)
+            # One broken number makes the sum broken; only then is it worth finding out which.
+            if not math.isfinite(values.sum(dtype=np.float64)) and not (finite := np.isfinite(values)).all():
                 row = int(np.argwhere(~finite)[0, 0])
-                raise ValueError(f"{name} of box {row} is {getattr(self, name)[row].tolist()}; it must be of finite numbers")
+                raise ValueError(f"{name} of box {row} is {values[row].tolist()}; it must be of finite numbers")
 
     @classmethod
     def empty(cls, orig_shape: tuple[int, int]) -> Self:

@@ -235,7 +235,8 @@ def _in_frame(found: Candidates, placement: Letterbox) -> Boxes:
     """Boxes in frame pixels; one that lies wholly in the padding has nothing left in the frame and is dropped."""
     width, height = placement.frame_size
     xyxy = placement.to_frame(found.xyxy)
-    inside = np.logical_and(xyxy[:, 2] > xyxy[:, 0], xyxy[:, 3] > xyxy[:, 1])
-    if not inside.all():
+    has_area = xyxy[:, 2:] > xyxy[:, :2]
+    if not has_area.all():
+        inside = np.logical_and(has_area[:, 0], has_area[:, 1])
         xyxy, found = xyxy[inside], found[inside]
     return Boxes(xyxy, found.conf, found.cls, orig_shape=(height, width))

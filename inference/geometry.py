@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Self
 
 import numpy as np
@@ -53,13 +54,11 @@ class Letterbox:
 
     def to_frame(self, xyxy: FloatArray) -> FloatArray:
         """Map N x 4 boxes from input pixels to frame pixels, clipped to the frame. Returns a new array."""
-        scale_x = self.frame_size[0] / self.inner_size[0]
-        scale_y = self.frame_size[1] / self.inner_size[1]
-        x, y = self.offset
-        boxes = (xyxy - np.array([x, y, x, y], np.float32)) * np.array([scale_x, scale_y, scale_x, scale_y], np.float32)
-        limit = np.array([*self.frame_size, *self.frame_size], np.float32)
-        clipped: FloatArray = np.clip(boxes, 0, limit, out=boxes)
-        return clipped
+        shift, scale, limit = _to_frame(self)
+        boxes: FloatArray = (xyxy - shift) * scale
+        np.maximum(boxes, 0, out=boxes)
+        np.minimum(boxes, limit, out=boxes)
+        return boxes
 
     def to_input(self, xyxy: FloatArray) -> FloatArray:
         """Map N x 4 boxes from frame pixels to input pixels. Returns a new array."""
@@ -69,3 +68,15 @@ class Letterbox:
         scaled = xyxy * np.array([scale_x, scale_y, scale_x, scale_y], np.float32)
         moved: FloatArray = scaled + np.array([x, y, x, y], np.float32)
         return moved
+
+
+@lru_cache(maxsize=64)
+def _to_frame(box: Letterbox) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """What to subtract, what to multiply by and what to limit to, for left, top, right, bottom."""
+    x, y = box.offset
+    scale_x, scale_y = box.frame_size[0] / box.inner_size[0], box.frame_size[1] / box.inner_size[1]
+    return (
+        np.array([x, y, x, y], np.float32),
+        np.array([scale_x, scale_y, scale_x, scale_y], np.float32),
+        np.array([*box.frame_size, *box.frame_size], np.float32),
+    )

@@ -99,11 +99,15 @@ def _greedy(xyxy: FloatArray, cls: IntArray | None, iou: float, max_det: int) ->
 
 def _greedy_block(overlaps: Mask) -> Mask:
     """Which rows stay, where row i, if it stays, removes each later row j of which `overlaps[i, j]` is true."""
-    stays = np.ones(len(overlaps), np.bool_)
-    np.fill_diagonal(overlaps, False)
-    for row in np.flatnonzero(overlaps.any(axis=1)):
-        if stays[row]:
-            stays[row + 1 :] &= ~overlaps[row, row + 1 :]
+    # Rows as the bits of Python's integers: a few calls into NumPy in all, where masks would take several for each row.
+    packed = np.packbits(overlaps, axis=1, bitorder="little")
+    width, bits = packed.shape[1], packed.tobytes()
+    stays = np.zeros(len(overlaps), np.bool_)
+    removed = 0
+    for row in range(len(overlaps)):
+        if not removed >> row & 1:
+            stays[row] = True
+            removed |= int.from_bytes(bits[row * width : (row + 1) * width], "little")
     return stays
 
 

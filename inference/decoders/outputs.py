@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -53,6 +54,10 @@ class FiniteFilter:
 
     def __call__(self, candidates: Candidates) -> Candidates:
         """Return the candidates whose numbers are all finite."""
+        # One broken number makes the sum broken; only then is it worth finding out which.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if math.isfinite(candidates.conf.sum() + candidates.xyxy.sum()):
+                return candidates
         good = np.isfinite(candidates.conf) & np.isfinite(candidates.xyxy).all(axis=1)
         if good.all():
             return candidates
