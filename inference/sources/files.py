@@ -112,4 +112,4 @@ def _nearest(path: Path) -> str:
         names = os.listdir(folder)
     except OSError:
         return f" Nor does the folder {folder}." if not folder.exists() else ""
-    return did_you_mean_file(path.name, names)
+    return did_you_mean_file(path.name, names) or " Check the path, or name a folder, a pattern, a URL or a camera's number."
