@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
+from framehook.inference.connection import Watcher
 from framehook.inference.errors import SeekError
 from framehook.inference.frame import Frame, SourceInfo
 
@@ -31,12 +32,15 @@ class Source(ABC):
         endless: Whether it never ends by itself (cameras, streams, an endless test scene).
         may_block: Whether a `read` may wait for something that never comes, even after `interrupt`: a camera, a server, a
             user's iterable. The end of a run does not wait for it.
+        tells_state: Whether it tells `watch` by itself that it is connected, stalled or reconnecting. Of all others it is
+            assumed that they are connected once they are open. That a source has ended is told by `read`.
     """
 
     info: SourceInfo
     seekable: bool = False
     endless: bool = False
     may_block: bool = False
+    tells_state: bool = False
 
     @abstractmethod
     def read(self) -> Frame | None:
@@ -59,6 +63,12 @@ class Source(ABC):
             SeekError: the source has no positions.
         """
         raise SeekError(f"{self.info.name} cannot seek; only video files and test scenes with a length can")
+
+    def watch(self, watcher: Watcher) -> None:
+        """Have `watcher(state, reason)` called with every change, and at once where it is connected already.
+
+        It may be called from any thread, before this returns or after. Only sources that tell their state have any.
+        """
 
     def interrupt(self) -> None:
         """Make a `read` that blocks in another thread return soon; called once, and maybe after `close`."""
