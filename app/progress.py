@@ -73,7 +73,7 @@ class RunProgress:
 def dropped_frames(stats: Stats) -> int:
     """Frames that were captured and lost; those read ahead when a run was stopped are not missed by anybody."""
     causes = (Cause.OVERWRITTEN, Cause.PACE)
-    return sum(ledger.dropped.get(cause, 0) for ledger in stats.sources.values() for cause in causes)
+    return sum(each.ledger.dropped.get(cause, 0) for each in stats.sources.values() for cause in causes)
 
 
 def _columns(source: SourceInfo, total: int | None) -> list[ProgressColumn]:

@@ -89,8 +89,8 @@ def _figures(stats: Stats, tally: Tally) -> Iterable[tuple[str, str]]:
     if stats.latency is not None:
         yield "latency", f"{stats.latency.p50:.0f} ms median, {stats.latency.p95:.0f} ms p95, {stats.latency.p99:.0f} ms p99"
     lost: Counter[str] = Counter()
-    for ledger in stats.sources.values():
-        lost.update({str(cause): number for cause, number in ledger.dropped.items() if cause not in _NOT_MISSED})
+    for figures in stats.sources.values():
+        lost.update({str(cause): number for cause, number in figures.ledger.dropped.items() if cause not in _NOT_MISSED})
     if lost:
         causes = ", ".join(f"{number:,} {cause}" for cause, number in lost.most_common())
         yield "dropped", f"{lost.total():,} of {stats.frames + lost.total():,} frames ({causes})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, Unpack, overload
 
@@ -18,7 +18,7 @@ from framehook.inference.options import PredictArgs, PredictOptions
 from framehook.inference.predictor import Predictor, check_options
 from framehook.inference.run import Run
 from framehook.inference.saving import make_save_dir
-from framehook.inference.sources import Source, open_source
+from framehook.inference.sources import Source, open_sources
 from framehook.inference.sources.demo import demo_clip
 
 RETAINED_WARNING: Final = 1 << 30
@@ -109,8 +109,8 @@ class Model:
         """Detect objects.
 
         Args:
-            source: Anything `open_source` takes: a camera's number, a file, directory, glob, URL, array, PIL image, iterable of
-                these, `testsrc`; None for the demo clip.
+            source: Anything `open_sources` takes: a camera's number, a file, directory, glob, URL, array, PIL image, iterable
+                of these, `testsrc`; a list of several, side by side where one is live; None for the demo clip.
             stream: Return a `Run` that yields results as they come. Without it a list of all of them is returned, and with them
                 every frame of the source is held in memory.
             **options: See `PredictOptions`: conf=0.25, iou=0.7, imgsz=None, classes=None, max_det=300, agnostic_nms=False,
@@ -139,28 +139,35 @@ class Model:
     def _run(self, source: Any, stream: bool, options: PredictArgs) -> Run | list[Any]:
         checked = PredictOptions.build(options)
         check_options(checked, self._detector)
-        opened = open_source(demo_clip() if source is None else source)
-        if opened.endless and not stream:
-            opened.close()
-            raise EndlessSourceError(f"{opened.info.name} never ends; pass stream=True and iterate over what predict returns")
+        opened = open_sources(demo_clip() if source is None else source)
+        endless = [each for each in opened if each.endless]
+        if endless and not stream:
+            _close(opened)
+            name = endless[0].info.name
+            raise EndlessSourceError(f"{name} never ends; pass stream=True and iterate over what predict returns")
         run = self._start(opened, checked)
         if stream:
             return run
         with run:
             return _collect(run)
 
-    def _start(self, opened: Source, checked: PredictOptions) -> Run:
+    def _start(self, opened: Sequence[Source], checked: PredictOptions) -> Run:
         try:
             callbacks = Callbacks(parent=self.callbacks)
-            for builtin in builtin_callbacks(checked, opened.info):
+            for builtin in builtin_callbacks(checked, opened[0].info):
                 callbacks.add(builtin)
             predictor = Predictor(
                 self._detector, opened, checked, callbacks=callbacks, model=self, save_dir=make_save_dir(checked)
             )
         except BaseException:
-            opened.close()
+            _close(opened)
             raise
-        return Run(predictor, endless=opened.endless)
+        return Run(predictor, endless=any(each.endless for each in opened))
+
+
+def _close(sources: Iterable[Source]) -> None:
+    for source in sources:
+        source.close()
 
 
 def _collect(run: Run) -> list[Any]:

@@ -17,7 +17,7 @@ class PredictEvent(StrEnum):
     """Events of a `Predictor`; each callback receives the predictor.
 
     Fired once a run: START and END. Fired once a batch (one frame unless `batch` says otherwise), in this order: BATCH_START,
-    POSTPROCESS_END, BATCH_END.
+    POSTPROCESS_END, BATCH_END. Fired between batches, and while the run waits for one: SOURCE_CHANGE.
     """
 
     START = "on_predict_start"
@@ -28,6 +28,9 @@ class PredictEvent(StrEnum):
     """Boxes are in frame pixels. `predictor.results`, `frame_results`, `frame` and `speed` are set; tracking happens here."""
     BATCH_END = "on_predict_batch_end"
     """Last stop before the results are yielded; `predictor.results` may be replaced by any iterable."""
+    SOURCE_CHANGE = "on_source_change"
+    """A source connected, stalled, is reconnecting or ended; `predictor.change` tells which, why and how often. Files connect
+    before their first frame and end after their last."""
     END = "on_predict_end"
     """The run is over, whatever ended it. `predictor.stats` is final and `predictor.error` tells why (None on success)."""
 

@@ -1,7 +1,8 @@
 """How the frames of a source reach a run: which are delivered, which are dropped, who waits for whom.
 
 Files deliver every frame: a bounded read-ahead that blocks. Live sources, and files played in real time, deliver the newest
-frame: a mailbox with one slot, and what it overwrites is counted. Nothing here polls; every wait is on one condition.
+frame: a mailbox with one slot, and what it overwrites is counted. Nothing here polls; every wait is on the run's one condition.
+A run has a feed for each source, and `framehook.inference.intake` takes from them in turn.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, NamedTuple, TypeVar
 
+from framehook.inference.connection import SourceChange, SourceState
 from framehook.inference.errors import FramehookError, SeekError, SourceError, one_line
-from framehook.inference.frame import Frame
+from framehook.inference.frame import Frame, SourceInfo
+from framehook.inference.gate import Gate
 from framehook.inference.ledger import Cause, LedgerBook
 from framehook.inference.pace import PlaybackClock
 from framehook.inference.sources.base import Source
@@ -30,99 +33,107 @@ ABANDON_SECONDS: Final = 0.15
 behind then, and closes the source should it ever come back."""
 FILE_SECONDS: Final = 5.0
 """The same for sources whose reads do return."""
+NOTICES: Final = 100
+"""Changes of a source that wait to be told at most; the oldest go first, should nobody advance the run."""
 
 
 class Taken(NamedTuple):
-    """A frame and the seek it belongs to: one of an older `generation` than the feed's is out of date."""
+    """A frame, and the feed and the seek it belongs to."""
 
     frame: Frame
     generation: int
+    feed: Feed
+    at: float = 0.0
+    """When the run took it, monotonic seconds."""
+
+    @property
+    def outdated(self) -> Cause | None:
+        """Why it must not be delivered any more, or None."""
+        if self.feed.closed:
+            return Cause.STOPPED
+        return None if self.generation == self.feed.generation else Cause.SEEK
+
+    def drop(self) -> None:
+        """Count it as lost: by what outdated it, or else as stopped."""
+        self.feed.ledger.drop(self.frame.source, self.outdated or Cause.STOPPED)
 
 
 class Feed(ABC):
-    """Frames of one source under a policy, with the gate that holds a paused run.
+    """Frames of one source under a policy.
 
-    `enter`, `take` and `close` belong to the thread that advances the run, everything else may be called from any thread.
+    `take` belongs to the thread that advances the run, everything else may be called from any thread.
 
     Attributes:
         source: Where the frames come from.
+        ledger: Where they are counted.
         generation: Counts seeks.
+        closed: Whether it was shut: its source was removed, or the run is over.
+        failure: What the source failed with, or None.
+        state: How the source stands.
+        reason: Why, in words.
+        connections: How often it connected.
+        shown: `SourceInfo.group` of the frame captured last: of a list of files, the file it is at.
+        captured_at: When that was, in monotonic seconds, or None.
+        overlaps: Whether its frames may be computed side by side, as they wait for each other anyway.
     """
 
-    def __init__(self, source: Source, ledger: LedgerBook, *, stride: int) -> None:
+    overlaps = False
+
+    def __init__(self, source: Source, ledger: LedgerBook, gate: Gate, *, stride: int) -> None:
         """Take over `source`, which is closed with the feed."""
         self.source = source
         self.generation = 0
-        self._ledger = ledger
+        self.closed = False
+        self.failure: FramehookError | None = None
+        self.state = SourceState.CONNECTING
+        self.reason = ""
+        self.connections = 0
+        self.shown = source.info.group
+        self.captured_at: float | None = None
+        self._gate = gate
+        self._changed = gate.changed
+        self.ledger = ledger
         self._stride = stride
-        self._changed = threading.Condition()  # re-entrant: subclasses extend what holds it
-        self._paused = False
-        self._steps = 0
-        self._admitted = True  # whether the batch under way was let through the gate
-        self._stopped = False
-        self._closed = False
+        self._notices: deque[SourceChange] = deque(maxlen=NOTICES)
         self._seek_to: float | None = None
         self._follows = False  # whether a frame was read since the start or the last seek
+        if source.tells_state:
+            source.watch(self.note)
+        else:
+            self.note(SourceState.CONNECTED, "")
 
     @abstractmethod
     def ready(self) -> bool:
-        """Whether `take` would return at once."""
+        """Whether `take` has something to give. Holds the condition."""
 
     @abstractmethod
     def take(self) -> Taken | None:
-        """Wait for the next frame; None at the end of the source or when stopped.
-
-        Raises:
-            SourceError: the source failed.
-        """
-
-    @abstractmethod
-    def close(self) -> None:
-        """Stop reading, count what was read ahead as stopped, and release the source."""
-
-    def enter(self) -> bool:
-        """Wait while the run is paused, unless a step was asked for; False when it is stopped."""
-        with self._changed:
-            self._admitted = False
-            while not self._admit():
-                self._changed.wait()
-            return not self._stopped
+        """The next frame; None where there is none any more, as the source ended, failed or was moved meanwhile."""
 
     @property
-    def paused(self) -> bool:
-        """Whether the run is held."""
-        return self._paused
+    def over(self) -> bool:
+        """Whether nothing will come of it any more, unless a seek leads back."""
+        return self.state is SourceState.ENDED
 
-    def pause(self) -> None:
-        """Hold the run before its next batch."""
-        with self._changed:
-            self._paused = True
-            self._admitted = False
-            self._steps = 0
-            self._changed.notify_all()
+    @property
+    def has_notice(self) -> bool:
+        """Whether a change of the source was not told yet."""
+        return bool(self._notices)
 
-    def resume(self) -> None:
-        """Let a paused run go on."""
-        with self._changed:
-            self._paused = False
-            self._steps = 0
-            self._changed.notify_all()
+    def notice(self) -> SourceChange:
+        """The oldest change that was not told yet. Holds the condition."""
+        return self._notices.popleft()
 
-    def step(self, count: int) -> None:
-        """Pause, and let `count` batches through."""
+    def note(self, state: SourceState, reason: str) -> None:
+        """Note how the source stands, to be told in the run's own thread."""
         with self._changed:
-            self._paused = True
-            self._steps += count
-            self._changed.notify_all()
-
-    def stop(self) -> None:
-        """End the run: waits return now, and `take` gives no more frames."""
-        with self._changed:
-            if self._stopped:
+            if self.closed or (self.over and state is not SourceState.CONNECTED):
                 return
-            self._stopped = True
+            self.connections += state is SourceState.CONNECTED
+            self.state, self.reason = state, reason
+            info, failures = self.source.info, self.source.failures
+            self._notices.append(SourceChange(info, state, reason, self.connections, failures, time.monotonic()))
             self._changed.notify_all()
-        self.source.interrupt()
 
     def seek(self, seconds: float) -> None:
         """Go to a media time; frames read ahead are dropped.
@@ -139,14 +150,30 @@ class Feed(ABC):
             self._seek_to = seconds
             self._changed.notify_all()
 
-    def _admit(self) -> bool:
-        """Whether the batch under way may go on, using up a step where it needs one. Holds the condition."""
-        if self._stopped or not self._paused:
-            self._admitted = True
-        elif not self._admitted and self._steps:
-            self._steps -= 1
-            self._admitted = True
-        return self._admitted
+    def pause(self) -> None:
+        """What is to be done when the run is paused. Holds the condition."""
+
+    @abstractmethod
+    def shut(self) -> None:
+        """Stop reading, count what was read ahead as stopped, and have the source released; returns at once."""
+
+    def join(self, deadline: float) -> None:
+        """Wait until the source is released, at most until `deadline` (monotonic seconds)."""
+
+    def _close_books(self) -> bool:
+        """Note that nothing counts any more; False if that was so before. Holds the condition."""
+        if self.closed:
+            return False
+        self.closed = True
+        if not self.over:
+            self.state, self.reason = SourceState.ENDED, "stopped"
+        return True
+
+    def _capture(self, source: SourceInfo) -> None:
+        """Count a frame."""
+        self.ledger.capture(source)
+        self.shown = source.group
+        self.captured_at = time.monotonic()
 
     def _read_wanted(self) -> Frame | None:
         """Read the next frame that `vid_stride` wants, counting those it leaves out."""
@@ -154,9 +181,9 @@ class Feed(ABC):
             skipped = self._guarded(self.source.skip)
             if skipped is None:
                 return None
-            if not self._closed:
-                self._ledger.capture(skipped)
-                self._ledger.drop(skipped, Cause.STRIDE)
+            if not self.closed:
+                self._capture(skipped)
+                self.ledger.drop(skipped, Cause.STRIDE)
         self._follows = True
         return self._guarded(self.source.read)
 
@@ -176,6 +203,10 @@ class Feed(ABC):
         except Exception as error:  # a user's iterable may raise anything
             raise SourceError(f"{self.source.info.name} failed: {type(error).__name__}: {one_line(error)}") from error
 
+    def _fail(self, error: FramehookError) -> None:
+        with self._changed:
+            self.failure = error
+
     def _close_source(self) -> None:
         try:
             self.source.close()
@@ -187,119 +218,120 @@ class DirectFeed(Feed):
     """Reads in the caller's thread: for a few pictures at hand, where a thread would cost more than it saves."""
 
     def ready(self) -> bool:
-        return True
+        return not self.over
 
     def take(self) -> Taken | None:
         with self._changed:
-            while not self._admit():
-                self._changed.wait()
             generation, seek_to = self.generation, self._seek_to
             self._seek_to = None
-        if self._stopped:
-            return None
         if seek_to is not None:
             self._move(seek_to)
-        frame = self._read_wanted()
-        if frame is None:
+        try:
+            frame = self._read_wanted()
+        except FramehookError as error:
+            self._fail(error)
+            self.note(SourceState.ENDED, one_line(error))
             return None
-        self._ledger.capture(frame.source)
-        return Taken(frame, generation)
+        if frame is None:
+            self.note(SourceState.ENDED, "")
+            return None
+        self._capture(frame.source)
+        return Taken(frame, generation, self, time.monotonic())
 
-    def close(self) -> None:
-        if not self._closed:
-            self._closed = True
+    def seek(self, seconds: float) -> None:
+        with self._changed:
+            super().seek(seconds)
+            if self.over and not self.closed and self.failure is None:
+                self.note(SourceState.CONNECTED, "")
+
+    def shut(self) -> None:
+        with self._changed:
+            first = self._close_books()
+        if first:
             self._close_source()
 
 
 class ThreadedFeed(Feed):
     """Reads on a thread of its own, ahead of the run."""
 
-    def __init__(self, source: Source, ledger: LedgerBook, *, stride: int, depth: int, newest_only: Cause | None) -> None:
-        """Start nothing yet; the thread starts when the first frame is asked for.
+    def __init__(
+        self, source: Source, ledger: LedgerBook, gate: Gate, *, stride: int, depth: int, newest_only: Cause | None
+    ) -> None:
+        """Start nothing yet; the thread starts when the run first asks for something.
 
         Args:
             source: Where frames come from; taken over.
             ledger: Where they are counted.
+            gate: The gate of the run.
             stride: Use every n-th frame.
             depth: Frames read ahead at most.
             newest_only: None to deliver every frame. Otherwise one slot holds the newest frame, those it overwrites are
                 counted under this cause, and `Cause.PACE` also holds a file back to its own clock.
         """
-        super().__init__(source, ledger, stride=stride)
+        super().__init__(source, ledger, gate, stride=stride)
+        self.overlaps = newest_only is None
         self._depth = depth if newest_only is None else 1
         self._newest_only = newest_only
         self._queue: deque[Taken] = deque()
-        self._waiting = False  # whether the run waits for a frame, and may have it
         self._at_end = False  # of the source; a seek leads back
         self._gone = False  # the reading thread; nothing leads back
-        self._error: FramehookError | None = None
         self._thread: threading.Thread | None = None
 
     def ready(self) -> bool:
         self._start()
-        with self._changed:
-            return bool(self._queue) or self._is_over()
+        return bool(self._queue)
 
     def take(self) -> Taken | None:
-        self._start()
         with self._changed:
-            try:
-                while not (self._stopped or (self._admit() and (self._queue or self._is_over()))):
-                    self._waiting = self._admitted
-                    self._changed.notify_all()
-                    self._changed.wait()
-            finally:
-                self._waiting = False
-            if self._stopped:
-                return None
-            if self._queue:
-                self._changed.notify_all()
-                return self._queue.popleft()
-            if self._error is not None:
-                error, self._error = self._error, None
-                raise error
-            return None
+            taken = self._queue.popleft() if self._queue else None
+            self._end_if_drained()
+            self._changed.notify_all()
+        return None if taken is None else taken._replace(at=time.monotonic())
 
     def pause(self) -> None:
-        with self._changed:
-            self._waiting = False
-            if self._newest_only is Cause.OVERWRITTEN:
-                self._discard(Cause.PAUSED)  # what is in the slot now would be stale when the run goes on
-            super().pause()
+        if self._newest_only is Cause.OVERWRITTEN:
+            self._discard(Cause.PAUSED)  # what is in the slot now would be stale when the run goes on
 
     def seek(self, seconds: float) -> None:
         with self._changed:
             super().seek(seconds)
             self._discard(Cause.SEEK)
             self._at_end = False
+            if self.over and not self._gone:
+                self.note(SourceState.CONNECTED, "")
+            self._end_if_drained()
 
-    def close(self) -> None:
-        self.stop()
+    def shut(self) -> None:
         with self._changed:
-            if self._closed:
+            if not self._close_books():
                 return
-            self._closed = True
             self._discard(Cause.STOPPED)
             self._changed.notify_all()
+        self.source.interrupt()
         if self._thread is None:
             self._close_source()
-        elif self._thread is not threading.current_thread():  # an abandoned run may be collected in any thread
-            # The reading thread closes the source itself, when its `read` returns; a camera cannot be closed under a read.
-            self._thread.join(ABANDON_SECONDS if self.source.may_block else FILE_SECONDS)
+
+    def join(self, deadline: float) -> None:
+        # The reading thread closes the source itself, when its `read` returns; a camera cannot be closed under a read.
+        if self._thread is not None and self._thread is not threading.current_thread():
+            # An abandoned run may be collected in any thread, in this one, too.
+            self._thread.join(max(0.0, deadline - time.monotonic()))
 
     def _start(self) -> None:
-        if self._thread is None and not self._closed:
+        if self._thread is None and not self.closed:
             name = f"framehook-read-{self.source.info.name}"
             self._thread = threading.Thread(target=self._pump, name=name, daemon=True)
             self._thread.start()
 
-    def _is_over(self) -> bool:
-        return self._at_end or self._gone or self._error is not None
-
     def _discard(self, cause: Cause) -> None:
         for taken in self._queue:
-            self._ledger.drop(taken.frame.source, cause)
+            self.ledger.drop(taken.frame.source, cause)
         self._queue.clear()
+
+    def _end_if_drained(self) -> None:
+        """Note the end once everything before it was taken. Holds the condition."""
+        if (self._at_end or self._gone) and not self._queue and not self.over:
+            self.note(SourceState.ENDED, "" if self.failure is None else one_line(self.failure))
 
     def _pump(self) -> None:
         """The reading thread."""
@@ -310,26 +342,35 @@ class ThreadedFeed(Feed):
                 if seek_to is not None:
                     self._move(seek_to)
                 frame = self._read_wanted()
+                if frame is None and not self.source.seekable:
+                    break
                 if frame is None:
                     self._note_end(generation)
                     continue
                 if self._newest_only is Cause.PACE:
                     frame = self._hold_back(frame, clock, generation)
-                self._put(Taken(frame, generation))
+                self._put(Taken(frame, generation, self))
         except FramehookError as error:
-            with self._changed:
-                self._error = error
+            self._fail(error)
         finally:
             self._close_source()
             with self._changed:
                 self._gone = True
+                self._end_if_drained()
                 self._changed.notify_all()
+
+    def _held(self) -> bool:
+        """Whether the run is paused and not to have a frame by a step. Holds the condition."""
+        return self._gate.paused and not self._gate.waiting
+
+    def _ending(self) -> bool:
+        return self.closed or self._gate.stopped
 
     def _wait_for_turn(self) -> tuple[int, float | None] | None:
         """Wait until a frame should be read; return the generation it is of and where to go first. None to end."""
         with self._changed:
-            while not self._closed and not self._stopped:
-                held = self._newest_only is Cause.PACE and self._paused and not self._waiting
+            while not self._ending():
+                held = self._newest_only is Cause.PACE and self._held()
                 room = self._newest_only is not None or len(self._queue) < self._depth
                 if self._seek_to is not None or (room and not self._at_end and not held):
                     seek_to, self._seek_to = self._seek_to, None
@@ -339,16 +380,16 @@ class ThreadedFeed(Feed):
 
     def _put(self, taken: Taken) -> None:
         with self._changed:
-            if self._closed:
+            if self.closed:
                 return  # the books are closed, too
             source = taken.frame.source
-            self._ledger.capture(source)
-            if self._stopped:
-                self._ledger.drop(source, Cause.STOPPED)
+            self._capture(source)
+            if self._gate.stopped:
+                self.ledger.drop(source, Cause.STOPPED)
             elif taken.generation != self.generation:
-                self._ledger.drop(source, Cause.SEEK)
-            elif self._newest_only is Cause.OVERWRITTEN and self._paused and not self._waiting:
-                self._ledger.drop(source, Cause.PAUSED)
+                self.ledger.drop(source, Cause.SEEK)
+            elif self._newest_only is Cause.OVERWRITTEN and self._held():
+                self.ledger.drop(source, Cause.PAUSED)
             else:
                 if self._newest_only is not None:
                     self._discard(self._newest_only)
@@ -359,8 +400,8 @@ class ThreadedFeed(Feed):
         """Wait until a frame of a file is due; that moment is when a camera would have captured it."""
         due = clock.due(frame)
         with self._changed:
-            while not (self._closed or self._stopped or generation != self.generation):
-                if self._paused and not self._waiting:
+            while not (self._ending() or generation != self.generation):
+                if self._held():
                     self._changed.wait()
                     due = clock.restarted(frame)
                 elif due is None:
@@ -368,7 +409,7 @@ class ThreadedFeed(Feed):
                     if not self._queue:
                         break
                     self._changed.wait()
-                elif (wait := due - time.monotonic()) > 0 and not self._paused:
+                elif (wait := due - time.monotonic()) > 0 and not self._gate.paused:
                     self._changed.wait(wait)
                 else:
                     break
@@ -378,4 +419,5 @@ class ThreadedFeed(Feed):
         with self._changed:
             if generation == self.generation:
                 self._at_end = True
+                self._end_if_drained()
                 self._changed.notify_all()

@@ -24,7 +24,7 @@ class Cause(StrEnum):
     PACE = "pace"
     """A file played in real time could not wait for it."""
     STOPPED = "stopped"
-    """It was read ahead, or under way, when the run ended."""
+    """It was read ahead, or under way, when the run ended or its source was removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,7 @@ class LedgerBook:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()  # a run may be collected, and ended, while its thread is in here
+        self._sources: dict[str, SourceInfo] = {}
         self._captured: dict[str, int] = {}
         self._delivered: dict[str, int] = {}
         self._dropped: dict[str, dict[Cause, int]] = {}
@@ -58,6 +59,7 @@ class LedgerBook:
     def capture(self, source: SourceInfo) -> None:
         """Count a frame taken from a source."""
         with self._lock:
+            self._sources[source.group] = source
             self._captured[source.group] = self._captured.get(source.group, 0) + 1
 
     def deliver(self, source: SourceInfo) -> None:
@@ -70,6 +72,11 @@ class LedgerBook:
         with self._lock:
             causes = self._dropped.setdefault(source.group, {})
             causes[cause] = causes.get(cause, 0) + 1
+
+    def source(self, group: str) -> SourceInfo | None:
+        """What is known of the source that was captured from last under this `SourceInfo.group`; None before that."""
+        with self._lock:
+            return self._sources.get(group)
 
     def read(self) -> dict[str, Ledger]:
         """The ledgers by `SourceInfo.group`, consistent among themselves."""

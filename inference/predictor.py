@@ -5,26 +5,26 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from framehook.inference.backends import usable_cores
 from framehook.inference.batch import Batch
 from framehook.inference.callbacks.overlay import check_layers
 from framehook.inference.callbacks.registry import Callbacks
 from framehook.inference.callbacks.tracking import check_tracker
+from framehook.inference.connection import SourceChange
 from framehook.inference.detector import Detector, Found
-from framehook.inference.errors import CallbackError, FramehookError, OptionError, one_line
+from framehook.inference.errors import CallbackError, OptionError, one_line
 from framehook.inference.events import PredictEvent
-from framehook.inference.feed import DirectFeed, Feed, ThreadedFeed
-from framehook.inference.frame import Frame, SourceInfo, SourceKind
-from framehook.inference.ledger import Cause, LedgerBook
+from framehook.inference.frame import Frame, SourceInfo
+from framehook.inference.gate import Gate
+from framehook.inference.intake import Intake
+from framehook.inference.ledger import LedgerBook
+from framehook.inference.lookahead import Job, Lookahead
 from framehook.inference.options import AT_START, PredictOptions
+from framehook.inference.policy import feed_for
 from framehook.inference.result import Result
 from framehook.inference.saving import remove_unused_folder
 from framehook.inference.snapshot import PredictSnapshot
@@ -33,32 +33,21 @@ from framehook.inference.stats import Meter, Stats
 
 log = logging.getLogger("framehook")
 
-READ_AHEAD_BYTES: Final = 256 << 20
-"""Pixels that are read ahead of the network at most."""
-
-
-@dataclass(slots=True)
-class _Job:
-    """A batch under way."""
-
-    frames: list[Frame]
-    generation: int
-    future: Future[Found] | None = None
-
 
 class Predictor:
-    """One run of a detector over a source. It is used once; its methods `stop`, `pause` ... may be called from any thread.
+    """One run of a detector over one or more sources. It is used once; `stop`, `pause` ... may be called from any thread.
 
-    Frames flow in one of two ways. Live sources, and inputs of fewer frames than cores, are computed one batch at a time in
-    the caller's thread, over all cores. Files keep a batch in flight on each core, each on one thread, and results are put
-    back in order; but only while nobody listens to `on_predict_batch_start`, so that callbacks cannot tell the difference.
-    Callbacks always run in the thread that advances the run.
+    Frames flow in one of two ways. Where a source is live, and for inputs of fewer frames than cores, they are computed one
+    batch at a time in the caller's thread, over all cores. Files keep a batch in flight on each core, each on one thread, and
+    results are put back in order; but only while nobody listens to `on_predict_batch_start`, so that callbacks cannot tell the
+    difference. Callbacks always run in the thread that advances the run. Several sources take turns (see `Intake`).
 
     Attributes:
         args: The options in force.
         model: The model this run was started from.
         device: What the network runs on.
-        source: What is known of the source.
+        source: What is known of the source, the first of several.
+        change: During `on_source_change`, and until the next: which source changed, how and why.
         batch: The frames of the current batch.
         results: What the run yields for the current batch; `on_predict_batch_end` may replace it by any iterable.
         frame_results: The engine's own results of the current batch.
@@ -71,7 +60,7 @@ class Predictor:
     def __init__(
         self,
         detector: Detector,
-        source: Source,
+        sources: Source | Sequence[Source],
         options: PredictOptions,
         *,
         callbacks: Callbacks | None = None,
@@ -82,7 +71,7 @@ class Predictor:
 
         Args:
             detector: Finds the boxes.
-            source: Where frames come from; closed when the run ends.
+            sources: Where frames come from; closed when the run ends.
             options: The options to begin with.
             callbacks: The run's registry.
             model: What `predictor.model` shows.
@@ -92,10 +81,12 @@ class Predictor:
             OptionError: the options do not fit the model.
         """
         check_options(options, detector)
+        sources = [sources] if isinstance(sources, Source) else sources
         self.args = options
         self.model = detector if model is None else model
         self.device = detector.backend.device
-        self.source = source.info
+        self.source = sources[0].info
+        self.change: SourceChange | None = None
         self.batch: Batch | None = None
         self.results: Iterable[Any] = []
         self.frame_results: list[Result] = []
@@ -104,54 +95,65 @@ class Predictor:
         self.save_dir = save_dir
         self.error: BaseException | None = None
         self.callbacks = Callbacks() if callbacks is None else callbacks
-        self._detector = self._side_by_side = detector
+        self._detector = detector
         self._ledger = LedgerBook()
         self._meter = Meter()
         self._lock = threading.Lock()
         self._wanted = options
-        self._jobs: deque[_Job] = deque()
-        self._current: _Job | None = None
-        self._failure: FramehookError | None = None
-        self._filling: _Job | None = None
-        self._executor: ThreadPoolExecutor | None = None
-        self._worker_threads: set[int] = set()
-        self._workers = usable_cores()
-        info = source.info
-        at_hand = info.kind in (SourceKind.IMAGE, SourceKind.ARRAY) and not source.may_block
-        few = at_hand and info.frame_count is not None and info.frame_count < max(self._workers, 2)
-        self._overlaps = not info.live and not few and options.pace == "max"
-        self._feed = self._make_feed(source, few=few)
+        self._current: Job | None = None
+        self._consumer_ms = 0.0
+        alone = len(sources) == 1
+        gate = Gate()
+        self._intake = Intake(gate, [feed_for(source, options, self._ledger, gate, alone=alone) for source in sources])
+        self._ahead = Lookahead(detector, self._intake)
 
     # Controls -----------------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """End the run after the frame under way; the run then ends as at the end of its source."""
-        self._feed.stop()
+        self._intake.stop()
 
     def release(self) -> None:
-        """Close the source of a run that was never started."""
-        self._feed.close()
+        """Close the sources of a run that was never started."""
+        self._intake.close()
         remove_unused_folder(self)
 
     def pause(self) -> None:
         """Hold the run before its next batch."""
-        self._feed.pause()
+        self._intake.pause()
 
     def resume(self) -> None:
         """Go on after `pause` or `step`."""
-        self._feed.resume()
+        self._intake.gate.resume()
 
     def step(self, count: int = 1) -> None:
         """Pause, and let `count` batches through."""
-        self._feed.step(count)
+        self._intake.gate.step(count)
 
-    def seek(self, seconds: float) -> None:
-        """Go to a media time in seconds.
+    def seek(self, seconds: float, source: str | SourceInfo | None = None) -> None:
+        """Go to a media time in seconds, in one source or in all that have positions.
 
         Raises:
-            SeekError: the source has no positions.
+            SeekError: none has.
+            OptionError: there is no such source.
         """
-        self._feed.seek(seconds)
+        self._intake.seek(seconds, source)
+
+    def add_source(self, source: Source) -> None:
+        """Take frames from one more source; it is closed with the run.
+
+        Raises:
+            RunError: the run is over.
+        """
+        self._intake.add(feed_for(source, self.args, self._ledger, self._intake.gate, alone=False))
+
+    def remove_source(self, source: str | SourceInfo) -> None:
+        """Take nothing more from a source, and release it; the run ends with the last one.
+
+        Raises:
+            OptionError: there is no such source.
+        """
+        self._intake.remove(source)
 
     def update(self, changes: Mapping[str, Any]) -> None:
         """Change options; `args` shows them, and they are in force, from the next batch on.
@@ -172,12 +174,17 @@ class Predictor:
     @property
     def stats(self) -> Stats:
         """The figures of the run so far; final in `on_predict_end`."""
-        return self._meter.read(self._ledger, self.callbacks.background_dropped)
+        return self._meter.read(self._ledger, self._intake.feeds, self.callbacks.background_dropped)
+
+    @property
+    def sources(self) -> tuple[SourceInfo, ...]:
+        """What is known of each source, those that have ended included and those that were removed not."""
+        return tuple(feed.source.info for feed in self._intake.feeds)
 
     @property
     def paused(self) -> bool:
         """Whether the run is held."""
-        return self._feed.paused
+        return self._intake.gate.paused
 
     def snapshot(self) -> PredictSnapshot:
         """A frozen copy for a background callback."""
@@ -190,6 +197,8 @@ class Predictor:
             model=self.model,
             device=self.device,
             source=self.source,
+            sources=self.sources,
+            change=self.change,
             batch=None if self.batch is None else self.batch.copy(),
             results=[copies.get(id(each), each) for each in listed],
             frame_results=frame_results,
@@ -218,11 +227,13 @@ class Predictor:
         try:
             self._meter = Meter()
             self.callbacks.fire(PredictEvent.START, self)
-            while self._feed.enter():
+            while self._intake.gate.enter():
                 job = self._next_job()
                 if job is None:
                     break
                 yield from self._deliver(job)
+            if not self._intake.gate.stopped:  # an interrupted read may fail
+                self._raise_failures()
         except GeneratorExit:
             raise
         except BaseException as error:
@@ -231,63 +242,24 @@ class Predictor:
         finally:
             self._finish()
 
-    def _next_job(self) -> _Job | None:
-        """The oldest batch under way, with others started behind it as far as may be; None at the end."""
+    def _next_job(self) -> Job | None:
+        """The next batch, once what comes before it is told; None at the end."""
         while True:
-            if self._overlaps and not self.callbacks.has(PredictEvent.BATCH_START):
-                self._run_ahead()
-            job = self._jobs.popleft() if self._jobs else self._take()
-            if job is None or job.generation == self._feed.generation:
+            ahead = not self.callbacks.has(PredictEvent.BATCH_START)
+            job = self._ahead.next(self._wanted, ahead=ahead)
+            if not isinstance(job, SourceChange):
                 return job
-            self._drop(job, Cause.SEEK)
+            self.change = job
+            self.callbacks.fire(PredictEvent.SOURCE_CHANGE, self)
 
-    def _run_ahead(self) -> None:
-        """Start batches on the workers while there are frames at hand: one on each core, and one that waits for a core."""
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(
-                self._workers, "framehook-infer", initializer=_note_thread, initargs=(self._worker_threads,)
-            )
-            self._side_by_side = self._detector.for_mode("throughput")
-        while self._overlaps and len(self._jobs) <= self._workers and (not self._jobs or self._feed.ready()):
-            job = self._take()
-            if job is None:
-                return
-            self._jobs.append(job)
-            images = [frame.image for frame in job.frames]
-            try:
-                # The workers know nothing of this predictor, so that an abandoned run can be collected while they work.
-                job.future = self._executor.submit(self._side_by_side.find, images, self._wanted)
-            except RuntimeError:
-                # The main thread is over and Python has closed all pools; this run goes on in the thread that advances it.
-                self._overlaps = False
+    def _raise_failures(self) -> None:
+        failures = self._intake.failures
+        if len(failures) == 1:
+            raise failures[0]
+        if failures:
+            raise ExceptionGroup(f"all {len(failures)} sources failed", failures)
 
-    def _take(self) -> _Job | None:
-        """A batch of up to `batch` frames: all of them from a file, what is ready from a live source; None at the end.
-
-        Raises:
-            SourceError: the source failed, and everything captured before it was handed on.
-        """
-        job = self._filling = _Job([], self._feed.generation)
-        while self._failure is None and len(job.frames) < self.args.batch:
-            if job.frames and self.source.live and not self._feed.ready():
-                break
-            try:
-                taken = self._feed.take()
-            except FramehookError as error:
-                self._failure = error
-                break
-            if taken is None:
-                break
-            if taken.generation != job.generation:
-                self._drop(job, Cause.SEEK)
-                job = self._filling = _Job([], taken.generation)
-            job.frames.append(taken.frame)
-        self._filling = None
-        if self._failure is not None and not job.frames and not self._jobs:
-            raise self._failure
-        return job if job.frames else None
-
-    def _deliver(self, job: _Job) -> Generator[Any, None, None]:
+    def _deliver(self, job: Job) -> Generator[Any, None, None]:
         """Fire the events of a batch and yield its results."""
         frames = job.frames
         self._current = job
@@ -300,23 +272,33 @@ class Predictor:
             Result(frame, boxes, self._detector.names, found.speed) for frame, boxes in zip(frames, found.boxes, strict=True)
         ]
         self.results = self.frame_results
+        began = time.monotonic()
         self.callbacks.fire(PredictEvent.POSTPROCESS_END, self)
         self.callbacks.fire(PredictEvent.BATCH_END, self)
         results = self._iterator()
         self._current = None
         now = time.monotonic()
-        for result in self.frame_results:
-            result.latency_ms = (now - result.frame.captured_at) * 1e3
-            self._ledger.deliver(result.frame.source)
-            self._meter.count(result.latency_ms, result.speed, len(result.boxes), now)
+        self._count(job, found, callbacks_ms=(now - began) * 1e3 / len(frames), now=now)
         while True:
             try:
                 item = next(results)
             except StopIteration:
-                return
+                break
             except Exception as error:
                 raise self._bad_results(f"failed: {type(error).__name__}: {one_line(error)}") from error
             yield item
+        self._consumer_ms = (time.monotonic() - now) * 1e3 / len(frames)
+
+    def _count(self, job: Job, found: Found, *, callbacks_ms: float, now: float) -> None:
+        """Count the frames of a batch as delivered."""
+        speed = found.speed
+        stages = speed["preprocess"], speed["inference"], speed["postprocess"], callbacks_ms, self._consumer_ms
+        for result, taken in zip(self.frame_results, job.taken, strict=True):
+            frame = result.frame
+            result.latency_ms = (now - frame.captured_at) * 1e3
+            wait_ms = (taken.at - frame.captured_at) * 1e3
+            self._ledger.deliver(frame.source)
+            self._meter.count(frame.source, result.latency_ms, (wait_ms, *stages), len(result.boxes), now)
 
     def _iterator(self) -> Iterator[Any]:
         try:
@@ -331,41 +313,14 @@ class Predictor:
             callback="",
         )
 
-    def _find(self, job: _Job, batch: Batch) -> Found:
+    def _find(self, job: Job, batch: Batch) -> Found:
         """The boxes of a batch under the options in force now."""
         if self.callbacks.has(PredictEvent.BATCH_START):
             # Whatever was computed ahead before somebody began to listen is not used: the callback may change the images.
             self.callbacks.fire(PredictEvent.BATCH_START, self)
             batch.check()
             return self._detector.find(batch.images, self.args)
-        if job.future is None:
-            return self._detector.find(batch.images, self.args)
-        found = job.future.result()
-        if found.options is self.args:
-            return found
-        # The options changed while this batch was under way; what a callback sees must not depend on that.
-        if self._detector.input_size(self.args) == found.computed.input_size:
-            return self._detector.decode(found.computed, self.args)
-        return self._detector.find(batch.images, self.args)
-
-    def _drop(self, job: _Job, cause: Cause) -> None:
-        for frame in job.frames:
-            self._ledger.drop(frame.source, cause)
-
-    def _make_feed(self, source: Source, *, few: bool) -> Feed:
-        stride = self.args.vid_stride
-        if source.info.live:
-            return ThreadedFeed(source, self._ledger, stride=stride, depth=1, newest_only=Cause.OVERWRITTEN)
-        if self.args.pace == "realtime" and source.info.kind not in (SourceKind.IMAGE, SourceKind.ARRAY):
-            return ThreadedFeed(source, self._ledger, stride=stride, depth=1, newest_only=Cause.PACE)
-        if few:
-            return DirectFeed(source, self._ledger, stride=stride)
-        return ThreadedFeed(source, self._ledger, stride=stride, depth=self._depth(source.info), newest_only=None)
-
-    def _depth(self, info: SourceInfo) -> int:
-        """Frames to read ahead: one for each worker, but no more than fit in `READ_AHEAD_BYTES`."""
-        width, height = info.size or (1920, 1080)
-        return max(1, min(self._workers, READ_AHEAD_BYTES // (width * height * 3)))
+        return self._ahead.find(job, batch.images, self.args)
 
     def _finish(self) -> None:
         """End the run: release everything and fire the end event, whatever goes wrong meanwhile.
@@ -378,22 +333,15 @@ class Predictor:
             last_first.callback(self._fire_end)
             last_first.callback(self._meter.stop)
             last_first.callback(self._settle)
-            last_first.callback(self._stop_workers)
-            last_first.callback(self._feed.close)
-
-    def _stop_workers(self) -> None:
-        if self._executor is not None:
-            # An abandoned run may be collected in any thread, and a worker cannot wait for itself.
-            inside = threading.get_ident() in self._worker_threads
-            self._executor.shutdown(wait=not inside, cancel_futures=True)
+            last_first.callback(self._ahead.stop_workers)
+            last_first.callback(self._intake.close)
 
     def _settle(self) -> None:
         """Count what was under way as stopped."""
-        for job in (self._current, self._filling, *self._jobs):
-            if job is not None:
-                self._drop(job, Cause.STOPPED)
-        self._current = self._filling = None
-        self._jobs.clear()
+        job, self._current = self._current, None
+        for taken in job.taken if job is not None else ():
+            taken.drop()
+        self._ahead.settle()
 
     def _fire_end(self) -> None:
         failures: list[Exception] = []
@@ -424,7 +372,3 @@ def check_options(options: PredictOptions, detector: Detector) -> None:
     check_layers(options.overlay)
     if options.tracker is not None:
         check_tracker(options.tracker, options.tracker_options or {})
-
-
-def _note_thread(threads: set[int]) -> None:
-    threads.add(threading.get_ident())

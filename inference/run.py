@@ -12,8 +12,10 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from framehook.inference.errors import RunError, one_line
+from framehook.inference.frame import SourceInfo
 from framehook.inference.options import PredictArgs
 from framehook.inference.predictor import Predictor
+from framehook.inference.sources import open_source
 from framehook.inference.stats import Stats
 
 log = logging.getLogger("framehook")
@@ -29,7 +31,7 @@ class Run:
 
     Attributes:
         predictor: The engine that callbacks receive.
-        endless: Whether the source never ends by itself.
+        endless: Whether a source never ends by itself.
     """
 
     def __init__(self, predictor: Predictor, *, endless: bool = False) -> None:
@@ -70,7 +72,7 @@ class Run:
         _close_quietly(self)
 
     def __repr__(self) -> str:
-        return f"Run({self.predictor.source.name})"
+        return f"Run({', '.join(source.name for source in self.predictor.sources)})"
 
     def close(self) -> None:
         """End the run and release everything; waits for the frame under way. From inside a callback it is the same as `stop`.
@@ -104,13 +106,48 @@ class Run:
         """Pause, and let `count` batches through."""
         self.predictor.step(count)
 
-    def seek(self, seconds: float) -> None:
-        """Go to a media time in seconds.
+    def seek(self, seconds: float, source: str | SourceInfo | None = None) -> None:
+        """Go to a media time in seconds, in one source or in all that have positions.
 
         Raises:
-            SeekError: the source has no positions.
+            SeekError: none has.
+            OptionError: there is no such source.
         """
-        self.predictor.seek(seconds)
+        self.predictor.seek(seconds, source)
+
+    def add_source(self, spec: Any, **options: Any) -> SourceInfo:
+        """Take frames from one more source, from now on; it has tracks, figures and files of its own.
+
+        Args:
+            spec: Anything `open_source` takes.
+            **options: Those of `open_source`.
+
+        Returns:
+            What is known of it; `remove_source` takes it back.
+
+        Raises:
+            SourceError: it cannot be opened.
+            RunError: the run is over.
+        """
+        source = open_source(spec, **options)
+        try:
+            self.predictor.add_source(source)
+        except BaseException:
+            source.close()
+            raise
+        self.endless = self.endless or source.endless
+        return source.info
+
+    def remove_source(self, source: str | SourceInfo) -> None:
+        """Take nothing more from a source, and release it; the run ends with the last one.
+
+        Args:
+            source: Its `SourceInfo`, its id, or its name where no other has it.
+
+        Raises:
+            OptionError: there is no such source.
+        """
+        self.predictor.remove_source(source)
 
     def update(self, **options: Unpack[PredictArgs]) -> None:
         """Change options from the next frame on; those of how frames are read (batch, vid_stride, pace) belong to the start.

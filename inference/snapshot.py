@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from framehook.inference.batch import Batch
+from framehook.inference.connection import SourceChange
 from framehook.inference.frame import Frame, SourceInfo
 from framehook.inference.options import PredictOptions
 from framehook.inference.result import Result
@@ -25,6 +26,8 @@ class PredictSnapshot:
     model: object
     device: str
     source: SourceInfo
+    sources: tuple[SourceInfo, ...]
+    change: SourceChange | None
     batch: Batch | None
     results: list[Any]
     frame_results: list[Result]

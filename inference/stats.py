@@ -1,21 +1,30 @@
-"""The figures of a run: frames, rates, latency, time per stage, and where every frame went."""
+"""The figures of a run: frames, rates, latency, time per stage, how each source stands, and where every frame went."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 
+from framehook.inference.connection import SourceState
+from framehook.inference.feed import Feed
+from framehook.inference.frame import SourceInfo
 from framehook.inference.ledger import Ledger, LedgerBook
 
 WINDOW: Final = 2000
-"""Frames over which latency percentiles are taken, so that memory does not grow with the stream."""
+"""Frames over which latencies and stages are taken: memory must not grow with the stream, and old times are forgotten."""
 RECENT: Final = 60
 """Frames over which the current frame rate is taken."""
+REMEMBERED: Final = 64
+"""Sources whose rate and latency are kept, those of the last frames: a list may hold many thousand files."""
+
+STAGES: Final = ("wait", "preprocess", "inference", "postprocess", "callbacks", "consumer")
+"""Where the time of a frame goes: waiting to be taken, the network, the callbacks, and whoever iterates the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +35,38 @@ class Latency:
     p95: float
     p99: float
 
+    @classmethod
+    def of(cls, milliseconds: Sequence[float]) -> Self | None:
+        """The percentiles of some frames; None where there are none."""
+        return cls(*(float(value) for value in np.percentile(milliseconds, (50, 95, 99)))) if len(milliseconds) else None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStats:
+    """Figures of one source, or of a run's picture files together, at one moment.
+
+    Attributes:
+        source: What is known of it.
+        ledger: Where its frames went.
+        state: How it stands.
+        reason: Why, in words, without credentials.
+        connections: How often it connected.
+        failures: Attempts to connect that failed since.
+        silence: Seconds since its last frame was captured, or None before the first.
+        fps: Frames handed on per second, recently.
+        latency: Capture to hand-over in milliseconds, or None before the first frame.
+    """
+
+    source: SourceInfo
+    ledger: Ledger
+    state: SourceState
+    reason: str = ""
+    connections: int = 0
+    failures: int = 0
+    silence: float | None = None
+    fps: float = 0.0
+    latency: Latency | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Stats:
@@ -35,11 +76,11 @@ class Stats:
         frames: Frames that went through all their events.
         elapsed: Seconds since the run started, or that it took.
         fps: Frames per second over the whole run.
-        fps_recent: Frames per second over the last `RECENT` frames.
+        fps_recent: Frames per second over the last `RECENT` frames and the time since: it sinks when nothing comes.
         latency: Capture to hand-over in milliseconds, or None before the first frame.
-        speed: Mean milliseconds a frame in preprocess, inference and postprocess.
+        speed: Mean milliseconds a frame recently spent in each of `STAGES`. Stages overlap where files are computed ahead.
         detections: Boxes handed on.
-        sources: The ledger of each source, by its `SourceInfo.group`.
+        sources: The figures of each source, by its `SourceInfo.group`.
         background_dropped: Calls of background callbacks that were dropped.
     """
 
@@ -50,51 +91,108 @@ class Stats:
     latency: Latency | None = None
     speed: Mapping[str, float] = field(default_factory=dict)
     detections: int = 0
-    sources: Mapping[str, Ledger] = field(default_factory=dict)
+    sources: Mapping[str, SourceStats] = field(default_factory=dict)
     background_dropped: int = 0
 
 
+class _Rate:
+    """When the last frames were handed on, and how late they were."""
+
+    def __init__(self, window: int) -> None:
+        self.times: deque[float] = deque(maxlen=RECENT + 1)
+        self.latencies: deque[float] = deque(maxlen=window)
+
+    def count(self, now: float, latency_ms: float) -> None:
+        self.times.append(now)
+        self.latencies.append(latency_ms)
+
+    def fps(self, now: float) -> float:
+        """Frames per second; the time since the last one counts where it is longer than usual: no stall is hidden."""
+        times = list(self.times)
+        if len(times) < 2:
+            return 0.0
+        span, silence = times[-1] - times[0], now - times[-1]
+        usual = span / (len(times) - 1)
+        span += max(0.0, silence - usual)
+        return (len(times) - 1) / span if span > 0 else 0.0
+
+
 class Meter:
-    """Collects the figures while a run goes on; used by the thread that advances it, read from any."""
+    """Collects the figures while a run goes on; counted by the thread that advances it, read from any."""
 
     def __init__(self) -> None:
         """Start the clock."""
+        self._lock = threading.RLock()  # a run may be collected, and ended, while its thread is in here
         self._started = time.monotonic()
         self._stopped: float | None = None
         self._frames = 0
         self._detections = 0
-        self._speed: dict[str, float] = {}
-        self._latency: deque[float] = deque(maxlen=WINDOW)
-        self._handed_on: deque[float] = deque(maxlen=RECENT + 1)
+        self._rate = _Rate(WINDOW)
+        self._sources: dict[str, _Rate] = {}
+        self._stages = np.zeros((WINDOW, len(STAGES)), np.float32)
 
-    def count(self, latency_ms: float, speed: Mapping[str, float], detections: int, now: float) -> None:
-        """Count one frame handed on at `now`, monotonic seconds."""
-        self._frames += 1
-        self._detections += detections
-        for stage, milliseconds in speed.items():
-            self._speed[stage] = self._speed.get(stage, 0.0) + milliseconds
-        self._latency.append(latency_ms)
-        self._handed_on.append(now)
+    def count(self, source: SourceInfo, latency_ms: float, stages: Sequence[float], detections: int, now: float) -> None:
+        """Count one frame.
+
+        Args:
+            source: Whose it is.
+            latency_ms: Milliseconds from its capture to `now`.
+            stages: Milliseconds in each of `STAGES`.
+            detections: How many boxes it has.
+            now: When it was handed on, monotonic seconds.
+        """
+        with self._lock:
+            self._stages[self._frames % WINDOW] = stages
+            self._frames += 1
+            self._detections += detections
+            self._rate.count(now, latency_ms)
+            rate = self._sources.pop(source.group, None) or _Rate(WINDOW // 4)
+            rate.count(now, latency_ms)
+            self._sources[source.group] = rate  # at the end: the first is the one that has been silent for longest
+            if len(self._sources) > REMEMBERED:
+                del self._sources[next(iter(self._sources))]
 
     def stop(self) -> None:
         """Stop the clock."""
         if self._stopped is None:
             self._stopped = time.monotonic()
 
-    def read(self, ledger: LedgerBook, background_dropped: int) -> Stats:
+    def read(self, ledger: LedgerBook, feeds: Sequence[Feed], background_dropped: int) -> Stats:
         """The figures now."""
-        elapsed = (self._stopped or time.monotonic()) - self._started
-        frames, times = self._frames, list(self._handed_on)
-        latencies = list(self._latency)
-        span = times[-1] - times[0] if len(times) > 1 else 0.0
-        return Stats(
-            frames=frames,
-            elapsed=elapsed,
-            fps=frames / elapsed if elapsed > 0 else 0.0,
-            fps_recent=(len(times) - 1) / span if span > 0 else 0.0,
-            latency=Latency(*(float(value) for value in np.percentile(latencies, (50, 95, 99)))) if latencies else None,
-            speed={stage: total / frames for stage, total in dict(self._speed).items()} if frames else {},
-            detections=self._detections,
-            sources=ledger.read(),
-            background_dropped=background_dropped,
-        )
+        now = self._stopped or time.monotonic()
+        elapsed = now - self._started
+        with self._lock:
+            frames = self._frames
+            means = self._stages[: min(frames, WINDOW)].mean(axis=0) if frames else ()
+            return Stats(
+                frames=frames,
+                elapsed=elapsed,
+                fps=frames / elapsed if elapsed > 0 else 0.0,
+                fps_recent=self._rate.fps(now),
+                latency=Latency.of(self._rate.latencies),
+                speed={stage: float(mean) for stage, mean in zip(STAGES, means, strict=True)} if frames else {},
+                detections=self._detections,
+                sources=self._read_sources(ledger, feeds, now),
+                background_dropped=background_dropped,
+            )
+
+    def _read_sources(self, ledger: LedgerBook, feeds: Sequence[Feed], now: float) -> dict[str, SourceStats]:
+        ledgers = ledger.read()
+        at = {feed.shown: feed for feed in feeds}
+        groups = list(ledgers) + [group for group, feed in at.items() if group not in ledgers]
+        figures = {}
+        for group in groups:
+            feed, rate = at.get(group), self._sources.get(group)
+            source = ledger.source(group)
+            figures[group] = SourceStats(
+                source=source if source is not None else at[group].source.info,
+                ledger=ledgers.get(group, Ledger()),
+                state=SourceState.ENDED if feed is None else feed.state,
+                reason="" if feed is None else feed.reason,
+                connections=0 if feed is None else feed.connections,
+                failures=0 if feed is None else feed.source.failures,
+                silence=None if feed is None or feed.captured_at is None else max(0.0, now - feed.captured_at),
+                fps=rate.fps(now) if rate is not None else 0.0,
+                latency=Latency.of(rate.latencies) if rate is not None else None,
+            )
+        return figures

@@ -4,11 +4,12 @@
 """
 
 from framehook.inference.sources.base import Source
-from framehook.inference.sources.opener import open_source
+from framehook.inference.sources.opener import open_source, open_sources
 from framehook.inference.sources.testsrc import TestSource, frame_number
 
 __all__ = [
     "open_source",
+    "open_sources",
     "Source",
     "TestSource",
     "frame_number",

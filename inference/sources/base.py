@@ -34,6 +34,7 @@ class Source(ABC):
             user's iterable. The end of a run does not wait for it.
         tells_state: Whether it tells `watch` by itself that it is connected, stalled or reconnecting. Of all others it is
             assumed that they are connected once they are open. That a source has ended is told by `read`.
+        failures: Attempts to connect that failed since it was last connected.
     """
 
     info: SourceInfo
@@ -41,6 +42,7 @@ class Source(ABC):
     endless: bool = False
     may_block: bool = False
     tells_state: bool = False
+    failures: int = 0
 
     @abstractmethod
     def read(self) -> Frame | None:
@@ -71,7 +73,7 @@ class Source(ABC):
         """
 
     def interrupt(self) -> None:
-        """Make a `read` that blocks in another thread return soon; called once, and maybe after `close`."""
+        """Make a `read` that blocks in another thread return soon; it may be called again, and after `close`."""
 
     @abstractmethod
     def close(self) -> None:

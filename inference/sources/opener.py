@@ -212,3 +212,12 @@ def _shown(spec: object) -> str:
     if isinstance(spec, str):
         return redacted(spec)
     return f"camera {spec}" if isinstance(spec, int) else str(spec) if isinstance(spec, Path) else f"a {type(spec).__name__}"
+
+
+def open_sources(spec: Any, **options: Any) -> list[Source]:
+    """Temporary: replaced by the merge."""
+    if isinstance(spec, (list, tuple)) and any(
+        _is_camera(each) or _is_test_scene(each) or isinstance(each, Source) for each in spec
+    ):
+        return [open_source(each, **options) for each in spec]
+    return [open_source(spec, **options)]

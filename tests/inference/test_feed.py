@@ -4,9 +4,12 @@ import time
 import numpy as np
 import pytest
 
+from framehook.inference.connection import SourceChange
 from framehook.inference.errors import SeekError, SourceError, SourceUnavailableError
 from framehook.inference.feed import DirectFeed, ThreadedFeed
 from framehook.inference.frame import Frame, SourceInfo, SourceKind
+from framehook.inference.gate import Gate
+from framehook.inference.intake import Intake
 from framehook.inference.ledger import Cause, LedgerBook
 from framehook.inference.sources.base import Source
 
@@ -66,20 +69,34 @@ def until(condition, seconds=5.0):
         time.sleep(0.001)
 
 
-def take(feed):
-    taken = feed.take()
+def item(intake):
+    """What is taken next; changes of the source are left out, its failure is raised."""
+    while isinstance(taken := intake.next(1), SourceChange):
+        pass
+    if taken is None and intake.failures:
+        raise intake.failures[0]
+    return None if taken is None else taken[0]
+
+
+def take(intake):
+    taken = item(intake)
     return None if taken is None else taken.frame
 
 
-def frames_of(feed):
-    while (frame := take(feed)) is not None:
+def frames_of(intake):
+    while (frame := take(intake)) is not None:
         yield frame
 
 
 def make(source, **options):
-    book = LedgerBook()
+    book, gate = LedgerBook(), Gate()
     options = {"stride": 1, "depth": 3, "newest_only": None, **options}
-    return ThreadedFeed(source, book, **options), book
+    return Intake(gate, [ThreadedFeed(source, book, gate, **options)]), book
+
+
+def direct(source, book=None, *, stride=1):
+    gate = Gate()
+    return Intake(gate, [DirectFeed(source, book or LedgerBook(), gate, stride=stride)])
 
 
 def ledger(book):
@@ -102,7 +119,7 @@ def test_a_file_delivers_every_frame_in_order_however_slow_the_taker():
 def test_a_file_is_read_ahead_by_its_depth_and_no_further():
     source = Scripted(100)
     feed, book = make(source, depth=3)
-    feed.take()
+    take(feed)
     until(lambda: source.index == 4)
     time.sleep(0.02)
     assert source.index == 4
@@ -126,7 +143,7 @@ def test_a_live_source_gives_the_newest_and_counts_what_it_overwrites():
 
 
 def test_stride_passes_over_frames_and_counts_them():
-    for kind in (lambda source, book: DirectFeed(source, book, stride=3), lambda source, book: make(source, stride=3)[0]):
+    for kind in (lambda source, book: direct(source, book, stride=3), lambda source, book: make(source, stride=3)[0]):
         source, book = Scripted(10), LedgerBook()
         feed = kind(source, book)
         indices = [frame.index for frame in frames_of(feed)]
@@ -138,7 +155,7 @@ def test_stop_ends_a_take_that_waits_for_a_silent_camera():
     feed, _ = make(Scripted(live=True, stepwise=True), newest_only=Cause.OVERWRITTEN)
     threading.Timer(0.05, feed.stop).start()
     began = time.monotonic()
-    assert feed.take() is None
+    assert take(feed) is None
     feed.close()
     assert time.monotonic() - began < 1
 
@@ -156,7 +173,7 @@ def test_a_read_that_never_returns_is_left_behind():
     feed, _ = make(source, newest_only=Cause.OVERWRITTEN)
     threading.Timer(0.02, feed.stop).start()
     began = time.monotonic()
-    assert feed.take() is None
+    assert take(feed) is None
     feed.close()
     assert time.monotonic() - began < 2
     assert source.closed == 0
@@ -168,8 +185,8 @@ def test_the_error_of_the_source_comes_after_the_frames_before_it():
     feed, _ = make(Scripted(10, fail_at=2))
     assert [take(feed).index, take(feed).index] == [0, 1]
     with pytest.raises(SourceUnavailableError, match="s went away"):
-        feed.take()
-    assert feed.take() is None
+        take(feed)
+    assert feed.next(1) is None
     feed.close()
 
 
@@ -179,9 +196,9 @@ def test_whatever_a_users_iterable_raises_becomes_a_source_error(threaded):
         def read(self):
             raise ZeroDivisionError("division by zero")
 
-    feed = make(Broken(3))[0] if threaded else DirectFeed(Broken(3), LedgerBook(), stride=1)
+    feed = make(Broken(3))[0] if threaded else direct(Broken(3))
     with pytest.raises(SourceError, match="s failed: ZeroDivisionError: division by zero") as caught:
-        feed.take()
+        take(feed)
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
     feed.close()
 
@@ -208,14 +225,14 @@ def test_what_cannot_seek_says_so_in_the_callers_thread():
 
 def test_the_gate_holds_while_paused_lets_steps_through_and_opens_on_stop():
     feed, _ = make(Scripted(10))
-    assert feed.enter()
+    assert feed.gate.enter()
     feed.pause()
     passed = []
-    thread = threading.Thread(target=lambda: [passed.append(feed.enter()) for _ in range(4)])
+    thread = threading.Thread(target=lambda: [passed.append(feed.gate.enter()) for _ in range(4)])
     thread.start()
     time.sleep(0.03)
     assert passed == []
-    feed.step(2)
+    feed.gate.step(2)
     until(lambda: len(passed) == 2)
     time.sleep(0.02)
     assert len(passed) == 2
@@ -229,7 +246,7 @@ def test_frames_of_a_paused_camera_are_counted_and_the_next_is_fresh():
     source = Scripted(live=True, stepwise=True)
     feed, book = make(source, newest_only=Cause.OVERWRITTEN)
     source.allowed.release()
-    feed.take()
+    take(feed)
     source.allowed.release()
     until(lambda: ledger(book).captured == 2)
     feed.pause()
@@ -237,7 +254,7 @@ def test_frames_of_a_paused_camera_are_counted_and_the_next_is_fresh():
         source.allowed.release()
     until(lambda: ledger(book).captured == 5)
     assert ledger(book).dropped == {Cause.PAUSED: 4}
-    feed.resume()
+    feed.gate.resume()
     source.allowed.release()
     assert take(feed).index == 5
     feed.close()
@@ -262,13 +279,13 @@ def test_a_file_in_real_time_keeps_its_pace_and_drops_what_is_late():
 def test_a_paused_file_in_real_time_stands_still():
     source = Scripted(50, fps=100.0)
     feed, book = make(source, newest_only=Cause.PACE)
-    feed.take()
+    take(feed)
     feed.pause()
     time.sleep(0.03)
     read = source.index
     time.sleep(0.08)
     assert source.index <= read + 1
-    feed.resume()
+    feed.gate.resume()
     frame = take(feed)
     assert frame.index <= read + 1
     feed.close()
@@ -290,14 +307,14 @@ def test_an_error_while_passing_over_frames_is_told_like_one_while_reading():
         def skip(self):
             raise ValueError("bad\nthing")
 
-    for feed in (make(Broken(9), stride=2)[0], DirectFeed(Broken(9), LedgerBook(), stride=2)):
+    for feed in (make(Broken(9), stride=2)[0], direct(Broken(9), stride=2)):
         assert take(feed).index == 0
         with pytest.raises(SourceError) as caught:
-            feed.take()
+            take(feed)
         assert str(caught.value) == "s failed: ValueError: bad thing"
-        if isinstance(feed, ThreadedFeed):
-            feed.seek(0)  # nothing is left to read it; waiting for it would be for ever
-            assert feed.take() is None
+        feed.seek(0)  # nothing is left to read it; waiting for it would be for ever
+        with pytest.raises(SourceError):
+            take(feed)
         feed.close()
 
 
@@ -325,11 +342,11 @@ def test_a_seek_the_source_refuses_leaves_it_where_it_is(caplog):
 
 def test_a_frame_read_before_a_seek_is_known_by_its_generation():
     feed, _ = make(Scripted(50))
-    before = feed.take()
+    before = item(feed)
     feed.seek(2)
-    assert before.generation != feed.generation
-    after = feed.take()
-    assert (after.generation, round(after.frame.pts)) == (feed.generation, 2)
+    assert before.outdated is Cause.SEEK
+    after = item(feed)
+    assert (after.outdated, round(after.frame.pts)) == (None, 2)
     feed.close()
 
 
@@ -382,7 +399,7 @@ def test_a_pause_holds_a_run_that_already_waits_for_a_frame():
     source = Scripted(live=True, stepwise=True)
     feed, book = make(source, newest_only=Cause.OVERWRITTEN)
     got = []
-    assert feed.enter()
+    assert feed.gate.enter()
     thread = threading.Thread(target=lambda: got.append(take(feed)))
     thread.start()
     time.sleep(0.02)
@@ -392,7 +409,7 @@ def test_a_pause_holds_a_run_that_already_waits_for_a_frame():
     time.sleep(0.02)
     assert got == []
     assert ledger(book).dropped == {Cause.PAUSED: 1}
-    feed.resume()
+    feed.gate.resume()
     source.allowed.release()
     thread.join()
     assert got[0].index == 1
@@ -404,7 +421,7 @@ def test_a_source_that_cannot_be_closed_is_a_warning(caplog):
         def close(self):
             raise RuntimeError("stuck")
 
-    for feed in (make(Stubborn(3))[0], DirectFeed(Stubborn(3), LedgerBook(), stride=1)):
+    for feed in (make(Stubborn(3))[0], direct(Stubborn(3))):
         take(feed)
         feed.close()
     assert caplog.text.count("s could not be closed: stuck") == 2

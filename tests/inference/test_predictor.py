@@ -30,7 +30,8 @@ PICTURES = [picture(value) for value in range(1, 41)]
 
 def adds_up(stats):
     return all(
-        each.captured == each.delivered + sum(each.dropped.values()) and not each.pending for each in stats.sources.values()
+        each.ledger.captured == each.ledger.delivered + sum(each.ledger.dropped.values()) and not each.ledger.pending
+        for each in stats.sources.values()
     )
 
 
@@ -325,7 +326,7 @@ def test_seeking_continues_at_the_time_asked_for_and_the_ledger_adds_up():
     assert [round(frame.pts, 1) for frame in frames] == [round(8 + step / 10, 1) for step in range(20)]
     assert {frame.segment for frame in frames} == {1}
     assert adds_up(run.stats)
-    ledger = next(iter(run.stats.sources.values()))
+    ledger = next(iter(run.stats.sources.values())).ledger
     assert ledger.delivered == 23
     assert set(ledger.dropped) <= {Cause.SEEK}
 
@@ -476,7 +477,7 @@ def test_an_interrupt_while_the_source_is_closed_still_fires_the_end():
     callbacks = Callbacks()
     callbacks.add("on_predict_end", ends.append)
     run = start(PICTURES[0], callbacks=callbacks)
-    run.predictor._feed.source.close = interrupted
+    run.predictor._intake.feeds[0].source.close = interrupted
     with pytest.raises(KeyboardInterrupt):
         list(run)
     assert len(ends) == 1
@@ -490,12 +491,13 @@ def test_frames_of_a_batch_that_was_being_filled_are_counted():
             return super().read()
 
     run = start(Interrupting(PICTURES[:1] * 9), batch=5)
-    run.predictor._feed = DirectFeed(run.predictor._feed.source, run.predictor._ledger, stride=1)
-    run.predictor._overlaps = False
+    feed = DirectFeed(run.predictor._intake.feeds[0].source, run.predictor._ledger, run.predictor._intake.gate, stride=1)
+    run.predictor._intake._feeds[:] = run.predictor._intake._turns = [feed]
     with pytest.raises(KeyboardInterrupt):
         list(run)
     assert adds_up(run.stats)
-    (ledger,) = run.stats.sources.values()
+    (figures,) = run.stats.sources.values()
+    ledger = figures.ledger
     assert (ledger.captured, ledger.dropped) == (3, {Cause.STOPPED: 3})
 
 
