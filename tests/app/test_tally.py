@@ -11,10 +11,11 @@ from framehook.app import tally as module
 from framehook.app.summary import _figures, counted, duration, listed
 from framehook.app.tally import Tally
 from framehook.inference.boxes import Boxes
+from framehook.inference.connection import SourceState
 from framehook.inference.frame import Frame, SourceInfo, SourceKind
 from framehook.inference.ledger import Cause, Ledger
 from framehook.inference.result import Result
-from framehook.inference.stats import Stats
+from framehook.inference.stats import SourceStats, Stats
 
 NAMES = {0: "person", 1: "car"}
 
@@ -85,7 +86,11 @@ def test_durations_in_words(seconds, text):
 
 def test_frames_nobody_wanted_are_not_dropped_and_the_figures_add_up():
     ledger = Ledger(captured=40, delivered=10, dropped={Cause.STRIDE: 20, Cause.STOPPED: 3, Cause.OVERWRITTEN: 7})
-    stats = Stats(frames=10, elapsed=1.0, fps=10.0, sources={"a": ledger})
+    stats = Stats(frames=10, elapsed=1.0, fps=10.0, sources={"a": _of_source(ledger)})
     assert dict(_figures(stats, Tally()))["dropped"] == "7 of 17 frames (7 overwritten)"
-    wanted = replace(ledger, dropped={Cause.STRIDE: 30})
+    wanted = _of_source(replace(ledger, dropped={Cause.STRIDE: 30}))
     assert "dropped" not in dict(_figures(replace(stats, sources={"a": wanted}), Tally()))
+
+
+def _of_source(ledger):
+    return SourceStats(SourceInfo("a", "a", "a", SourceKind.VIDEO), ledger, SourceState.ENDED)

@@ -106,7 +106,7 @@ def test_values_of_settings(text, value):
         (["predict", "testsrc:64x48:1", "--tracker-option", "fast=1"], "add --tracker bytetrack, or use 'framehook track'"),
         (["predict", "testsrc:64x48:1", "--no-save", "--save-dir", "x"], "--no-save leaves nothing to put into --save-dir x"),
         (["predict", "testsrc:64x48:1", "--save-dir", __file__], "'--save-dir'"),
-        (["predict", "testsrc:64x48", "nowhere.mp4"], "testsrc never ends, so that"),
+        (["predict", "testsrc:64x48", "nowhere.mp4"], "nowhere.mp4 does not exist"),
         (["predict", "testsrc:64x48:1", "--model", "."], ". is a folder; pass the path of an .onnx file"),
         (["predict", "testsrc:64x48:1", "--device", "abacus"], "'abacus' is unknown"),
         (

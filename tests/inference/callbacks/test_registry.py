@@ -28,7 +28,7 @@ ENGINE = StandIn()
 def test_there_are_the_twenty_five_events_of_the_design():
     assert len(EVENTS) == 26  # and one beyond them, on_source_change
     assert {engine: list(EVENTS.values()).count(engine) for engine in set(EVENTS.values())} == {
-        "predict": 5,
+        "predict": 6,
         "export": 2,
         "train": 14,
         "val": 4,
