@@ -131,28 +131,28 @@ def _see_help(error: Any) -> str:
 
 
 class _Lines(logging.Handler):
-    """Log records as lines like those of errors: `warning: ...`."""
+    """Log records as lines like those of errors: `warning: ...`, and `note: ...` for good news."""
 
     def __init__(self, console: Console, *, debug: bool) -> None:
-        super().__init__(logging.DEBUG if debug else logging.WARNING)
+        super().__init__(logging.DEBUG if debug else logging.INFO)
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._console.print(f"{record.levelname.lower()}: {one_line(record.getMessage())}")
+        level = "note" if record.levelno == logging.INFO else record.levelname.lower()
+        self._console.print(f"{level}: {one_line(record.getMessage())}")
         if record.exc_info and self.level <= logging.DEBUG:
             self._console.print(logging.Formatter().formatException(record.exc_info))
 
 
 @contextmanager
 def logged_to(console: Console, *, debug: bool) -> Iterator[None]:
-    """Show what the library logs on `console`: warnings, and with `debug` everything."""
+    """Show what the library logs on `console`: warnings and notes, and with `debug` everything."""
     logger = logging.getLogger("framehook")
     handler = _Lines(console, debug=debug)
     before = logger.level, logger.propagate
     logger.addHandler(handler)
     logger.propagate = False
-    if debug:
-        logger.setLevel(logging.DEBUG)
+    logger.setLevel(logging.DEBUG if debug else logging.INFO)
     try:
         yield
     finally:

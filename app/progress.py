@@ -1,38 +1,65 @@
-"""What is shown while a run goes on: a bar for files, a line of figures for streams."""
+"""What is shown while a run goes on: a bar for a file, a table of figures for streams and for several sources."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Column
+from rich.table import Column, Table
+from rich.text import Text
 
+from framehook.inference.connection import SourceState
 from framehook.inference.frame import SourceInfo
 from framehook.inference.ledger import Cause
-from framehook.inference.stats import Stats
+from framehook.inference.run import Run
+from framehook.inference.stats import SourceStats, Stats
 
 EVERY: Final = 0.1
-"""Seconds between two updates; the figures are not worked out more often than they are shown."""
+"""Seconds between two updates of the bar; the figures are not worked out more often than they are shown."""
+ROWS: Final = 16
+"""Sources that are shown at most, those first that are in trouble; the rest is counted."""
+
+_STYLES: Final = {SourceState.CONNECTED: "green", SourceState.ENDED: "dim"}
 
 
-class RunProgress:
-    """The figures of a run on the terminal; nothing where there is none, so that logs and pipes stay short."""
+class RunDisplay(Protocol):
+    """Shows the figures of a run while it is entered."""
 
-    def __init__(self, console: Console, source: SourceInfo, *, total: int | None) -> None:
-        """Show nothing yet.
+    def __enter__(self) -> Self: ...
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+    def frame_done(self) -> None:
+        """To be called after each frame."""
+        ...
 
-        Args:
-            console: The terminal, if it is one.
-            source: What the run reads.
-            total: Frames the run will deliver, or None when nobody knows.
-        """
-        self._live = source.live
+
+def display_for(console: Console, run: Run, *, total: int | None) -> RunDisplay:
+    """What fits the sources of a run; nothing is shown where there is no terminal, so that logs and pipes stay short.
+
+    Args:
+        console: The terminal, if it is one.
+        run: The run.
+        total: Frames it will deliver, or None when nobody knows.
+    """
+    sources = run.predictor.sources
+    if len(sources) == 1 and not sources[0].live:
+        return RunBar(console, run, sources[0], total=total)
+    return RunTable(console, run)
+
+
+class RunBar:
+    """How far a file is."""
+
+    def __init__(self, console: Console, run: Run, source: SourceInfo, *, total: int | None) -> None:
+        """Show nothing yet."""
+        self._run = run
         self._progress = Progress(
-            *_columns(source, total),
+            *_columns(total),
             console=console,
             transient=True,
             disable=not console.is_terminal,
@@ -50,33 +77,95 @@ class RunProgress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._progress.stop()
 
-    def due(self) -> bool:
-        """Whether it is time to show figures again."""
+    def frame_done(self) -> None:
+        """Show the figures of this moment, if it is time to."""
         if self._progress.disable or time.monotonic() < self._next:
-            return False
+            return
         self._next = time.monotonic() + EVERY
-        return True
-
-    def show(self, stats: Stats) -> None:
-        """Show the figures of this moment."""
-        self._progress.update(self._task, completed=stats.frames, figures=self._figures(stats))
-
-    def _figures(self, stats: Stats) -> str:
-        figures = f"{stats.fps_recent:.1f} fps"
-        if not self._live:
-            return figures
-        if stats.latency is not None:
-            figures += f"  latency {stats.latency.p50:.0f} ms"
-        return f"{figures}  {dropped_frames(stats)} dropped"
+        stats = self._run.stats
+        self._progress.update(self._task, completed=stats.frames, figures=f"{stats.fps_recent:.1f} fps")
 
 
-def dropped_frames(stats: Stats) -> int:
-    """Frames that were captured and lost; those read ahead when a run was stopped are not missed by anybody."""
-    causes = (Cause.OVERWRITTEN, Cause.PACE)
-    return sum(each.ledger.dropped.get(cause, 0) for each in stats.sources.values() for cause in causes)
+class RunTable:
+    """A row for each source, which goes on changing while nothing comes."""
+
+    def __init__(self, console: Console, run: Run) -> None:
+        """Show nothing yet."""
+        self._run = run
+        self._console = console
+        self._live = Live(
+            console=console,
+            transient=True,
+            refresh_per_second=4,
+            get_renderable=lambda: table_of(run.stats, width=console.width),
+            redirect_stdout=sys.stdout.isatty(),
+        )
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._live.stop()
+
+    def frame_done(self) -> None:
+        """Nothing: the table is drawn at its own pace."""
 
 
-def _columns(source: SourceInfo, total: int | None) -> list[ProgressColumn]:
+def table_of(stats: Stats, *, width: int) -> Table:
+    """The figures of each source.
+
+    Args:
+        stats: The figures.
+        width: Columns of the terminal; the least needed figures are left out of narrow ones.
+    """
+    wide = width >= 100
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("source", no_wrap=True, overflow="ellipsis", min_width=8, ratio=1)
+    table.add_column("state", no_wrap=True)
+    for name in ("fps", "latency ms", *(("p95", "p99") if wide else ()), "frames", "dropped", *(("conn.",) if wide else ())):
+        table.add_column(name, justify="right", no_wrap=True)
+    sources = sorted(stats.sources.values(), key=_trouble)
+    for each in sources[:ROWS]:
+        table.add_row(*_cells(each, wide=wide))
+    if len(sources) > ROWS:
+        table.add_row(f"and {len(sources) - ROWS} more", style="dim")
+    troubled = [each for each in sources[:ROWS] if each.reason and each.state not in (SourceState.CONNECTED, SourceState.ENDED)]
+    if troubled:
+        table.caption = Text("\n".join(f"{each.source.name}: {each.reason}" for each in troubled), style="yellow")
+        table.caption_justify = "left"
+    return table
+
+
+def _trouble(figures: SourceStats) -> int:
+    """Those in trouble first, those that are over last."""
+    return {SourceState.CONNECTED: 1, SourceState.ENDED: 2}.get(figures.state, 0)
+
+
+def _cells(figures: SourceStats, *, wide: bool) -> list[Text | str]:
+    style = _STYLES.get(figures.state, "yellow")
+    silent = figures.silence is not None and figures.silence > 1 and figures.state is not SourceState.ENDED
+    state = f"{figures.state} {figures.silence:.0f} s" if silent else str(figures.state)
+    latency = figures.latency
+    late = [f"{value:.0f}" for value in (latency.p50, latency.p95, latency.p99)] if latency is not None else ["-"] * 3
+    return [
+        Text(figures.source.name),
+        Text(state, style=style),
+        f"{figures.fps:.1f}",
+        *(late if wide else late[:1]),
+        f"{figures.ledger.delivered:,}",
+        f"{missed(figures):,}",
+        *([str(figures.connections)] if wide else []),
+    ]
+
+
+def missed(figures: SourceStats) -> int:
+    """Frames of a source that were captured and lost; those read ahead when a run was stopped are not missed by anybody."""
+    return sum(figures.ledger.dropped.get(cause, 0) for cause in (Cause.OVERWRITTEN, Cause.PACE))
+
+
+def _columns(total: int | None) -> Sequence[ProgressColumn]:
     name = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True))
     figures = TextColumn("{task.fields[figures]}", markup=False, table_column=Column(no_wrap=True))
     if total is None:

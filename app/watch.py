@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from framehook.app.interrupt import StopOnSignal
 from framehook.app.messages import diagnostics, logged_to, output
-from framehook.app.progress import RunProgress
+from framehook.app.progress import RunDisplay, display_for
 from framehook.app.summary import is_picture, picture_line, print_summary
 from framehook.app.tally import Tally
+from framehook.inference.callbacks import Callback
 from framehook.inference.options import PredictArgs
 from framehook.inference.predictor import Predictor
 from framehook.inference.result import Result
@@ -26,6 +27,7 @@ def watch(
     *,
     limit: int | None = None,
     debug: bool = False,
+    also: Sequence[Callback] = (),
     finish: Callable[[Predictor, Tally, list[Path]], None] | None = None,
 ) -> int:
     """Run a model over a source, show how it goes, and say what came of it.
@@ -39,6 +41,7 @@ def watch(
         options: The options of the run.
         limit: Stop after this many frames.
         debug: Show what the library logs in detail.
+        also: Callbacks of this run alone.
         finish: Says what came of it, in place of `print_summary`.
 
     Returns:
@@ -46,15 +49,15 @@ def watch(
     """
     out, err = output(), diagnostics()
     pictures = 0
-    progress: RunProgress | None = None
+    display: RunDisplay | None = None
 
     def on_result(result: Result) -> None:
         nonlocal pictures
         if is_picture(result):
             pictures += 1
             out.print(picture_line(result))
-        if progress is not None and progress.due():
-            progress.show(run.stats)
+        if display is not None:
+            display.frame_done()
 
     def tell(predictor: Predictor, tally: Tally, saved: list[Path]) -> None:
         if finish is None:
@@ -63,13 +66,13 @@ def watch(
             finish(predictor, tally, saved)
 
     tally = Tally(limit=limit, on_result=on_result)
-    counting = model.add_callback(tally)
+    added = [model.add_callback(each) for each in (tally, *also)]
     try:
         with logged_to(err, debug=debug), model.predict(source, stream=True, **options) as run, StopOnSignal(run) as stop:
-            progress = RunProgress(err, run.predictor.source, total=_total(run, limit))
+            display = display_for(err, run, total=_total(run, limit))
             ended = False
             try:
-                with progress:
+                with display:
                     for _ in run:
                         pass
                 ended = True
@@ -77,16 +80,18 @@ def watch(
                 if ended or tally.frames:
                     tell(run.predictor, tally, _saved_files(run.predictor))
     finally:
-        counting.remove()
-    endless = run.endless or run.predictor.source.live
+        for handle in added:
+            handle.remove()
+    endless = run.endless or any(source.live for source in run.predictor.sources)
     return 128 + stop.received if stop.received is not None and not endless else 0
 
 
 def _total(run: Run, limit: int | None) -> int | None:
     """Frames that the run will deliver, where that is known."""
-    announced = run.predictor.source.frame_count
-    if announced is None:
+    counts = [source.frame_count for source in run.predictor.sources]
+    if len(counts) != 1 or counts[0] is None:
         return limit
+    announced = counts[0]
     total = math.ceil(announced / run.predictor.args.vid_stride)
     return total if limit is None else min(total, limit)
 

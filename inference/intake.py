@@ -152,10 +152,19 @@ class Intake:
             return self._farewells.popleft()
         feed = next(feed for feed in self._feeds if feed.has_notice)
         change = feed.notice()
-        if change.state is SourceState.ENDED and feed.failure is not None and not self.failures:
-            # The run goes on, or has had another source that did well; where all have failed it ends with their errors.
-            log.warning("%s: %s", feed.source.info.name, one_line(feed.failure))
+        self._log(change, feed)
         return change
+
+    def _log(self, change: SourceChange, feed: Feed) -> None:
+        name = change.source.name
+        if change.state is SourceState.ENDED:
+            # The run goes on, or has had another source that did well; where all have failed it ends with their errors.
+            if feed.failure is not None and not self.failures:
+                log.warning("%s: %s", name, one_line(feed.failure))
+        elif change.state in (SourceState.STALLED, SourceState.RECONNECTING):
+            log.warning("%s: %s%s", name, change.state, f" ({change.reason})" if change.reason else "")
+        elif change.connections > 1:
+            log.info("%s: connected again", name)
 
     # Controls -------------------------------------------------------------------------------------------------------------
 

@@ -6,8 +6,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Self
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Self
 
 import numpy as np
 
@@ -67,6 +67,26 @@ class SourceStats:
     fps: float = 0.0
     latency: Latency | None = None
 
+    def as_dict(self) -> dict[str, Any]:
+        """The figures in plain types, for JSON; times in milliseconds where the name ends in `_ms`, else in seconds."""
+        ledger = self.ledger
+        return {
+            "id": self.source.id,
+            "name": self.source.name,
+            "live": self.source.live,
+            "state": str(self.state),
+            "reason": self.reason,
+            "connections": self.connections,
+            "failures": self.failures,
+            "silence": self.silence,
+            "fps": self.fps,
+            "latency_ms": None if self.latency is None else asdict(self.latency),
+            "captured": ledger.captured,
+            "delivered": ledger.delivered,
+            "dropped": {str(cause): number for cause, number in ledger.dropped.items()},
+            "pending": ledger.pending,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Stats:
@@ -93,6 +113,20 @@ class Stats:
     detections: int = 0
     sources: Mapping[str, SourceStats] = field(default_factory=dict)
     background_dropped: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figures in plain types, for JSON; times in milliseconds where the name ends in `_ms`, else in seconds."""
+        return {
+            "elapsed": self.elapsed,
+            "frames": self.frames,
+            "fps": self.fps,
+            "fps_recent": self.fps_recent,
+            "latency_ms": None if self.latency is None else asdict(self.latency),
+            "stages_ms": dict(self.speed),
+            "detections": self.detections,
+            "background_dropped": self.background_dropped,
+            "sources": [each.as_dict() for each in self.sources.values()],
+        }
 
 
 class _Rate:

@@ -12,7 +12,7 @@ from framehook.inference.options import PredictOptions
 from framehook.inference.predictor import Predictor
 from framehook.inference.preprocess import InputFormat
 from framehook.inference.run import Run
-from framehook.inference.sources import open_source
+from framehook.inference.sources import Source, open_source
 
 SIDE = 32
 
@@ -42,11 +42,12 @@ def detector(*, delay=lambda: 0.0, batch=None, function=None, calls=None):
 
 
 def start(source, *, net=None, callbacks=None, **options):
-    """A run, from any source, over the brightness network."""
+    """A run, from any source or a list of several that are open, over the brightness network."""
     options = {"conf": 0.001, "overlay": None, **options}
-    opened = open_source(source)
+    several = isinstance(source, (list, tuple)) and all(isinstance(each, Source) for each in source)
+    opened = source if several else [open_source(source)]
     predictor = Predictor(net or detector(), opened, PredictOptions(**options), callbacks=callbacks or Callbacks())
-    return Run(predictor, endless=opened.endless)
+    return Run(predictor, endless=any(each.endless for each in opened))
 
 
 def values(results):

@@ -1,0 +1,369 @@
+"""Runs over several sources: fair, independent of each other, and open to more."""
+
+import threading
+import time
+
+import pytest
+
+from framehook.inference.callbacks import Callbacks
+from framehook.inference.connection import SourceState
+from framehook.inference.errors import OptionError, RunError, SeekError, SourceUnavailableError
+from framehook.inference.ledger import Cause
+from framehook.inference.sources import TestSource
+
+from .brightness import SIDE, detector, picture, start, values
+from .scripted import Scripted, until
+
+
+class Silent(Scripted):
+    """Gives a few frames, then nothing, and cannot be woken."""
+
+    def __init__(self, name, frames=0):
+        super().__init__(live=True, name=name, pixels=picture(9))
+        self.frames = frames
+        self.released = threading.Event()
+
+    def read(self):
+        if self.index >= self.frames:
+            self.released.wait()
+            return None
+        return super().read()
+
+    def interrupt(self): ...
+
+
+def scene(frames=None, *, live=False, fps=100.0):
+    return TestSource(size=(64, 48), fps=fps, frames=frames, live=live)
+
+
+def clip(name, count, **options):
+    return Scripted(count, name=name, pixels=picture(options.pop("value", 9)), **options)
+
+
+def run_of(*sources, **options):
+    return start(sources, **options)
+
+
+def changes(callbacks):
+    """What is told of sources: (name, state, reason)."""
+    told = []
+    callbacks.add(
+        "on_source_change",
+        lambda predictor: told.append((predictor.change.source.name, predictor.change.state, predictor.change.reason)),
+    )
+    return told
+
+
+def by_source(results):
+    sorted_out = {}
+    for result in results:
+        sorted_out.setdefault(result.frame.source.name, []).append(result)
+    return sorted_out
+
+
+def indices(results):
+    return [result.frame.index for result in results]
+
+
+def adds_up(stats):
+    return all(
+        each.ledger.captured == each.ledger.delivered + sum(each.ledger.dropped.values()) and not each.ledger.pending
+        for each in stats.sources.values()
+    )
+
+
+def test_files_side_by_side_take_turns_and_each_is_delivered_whole_and_in_order():
+    results = list(run_of(clip("a", 30, value=10), clip("b", 20, value=20), clip("c", 10, value=30)))
+    sorted_out = by_source(results)
+    assert {name: indices(each) for name, each in sorted_out.items()} == {
+        "a": list(range(30)),
+        "b": list(range(20)),
+        "c": list(range(10)),
+    }
+    assert set(values(sorted_out["a"])) == {10}
+    assert set(values(sorted_out["c"])) == {30}
+    first = [result.frame.source.name for result in results[:24]]
+    assert all(first.count(name) >= 5 for name in "abc")
+
+
+def test_slow_consumers_serve_live_sources_equally():
+    run = run_of(*(scene(live=True, fps=200.0) for _ in range(3)))
+    counts = {}
+    with run:
+        for number, result in enumerate(run):
+            counts[result.frame.source.id] = counts.get(result.frame.source.id, 0) + 1
+            time.sleep(0.01)
+            if number == 59:
+                break
+    assert max(counts.values()) - min(counts.values()) <= 3
+    assert adds_up(run.stats)
+    assert all(each.ledger.dropped[Cause.OVERWRITTEN] for each in run.stats.sources.values())
+
+
+def test_a_file_loses_nothing_beside_a_live_source_and_does_not_keep_it_waiting():
+    live = scene(live=True, fps=50.0)
+    run = run_of(clip("film", 200), live, net=detector(delay=lambda: 0.002))
+    results = []
+    with run:
+        for result in run:
+            results.append(result)
+            if len(by_source(results).get("film", ())) == 200:
+                break
+    film, shown = by_source(results)["film"], by_source(results)["testsrc"]
+    assert indices(film) == list(range(200))
+    assert len(shown) >= 10
+    assert set(run.stats.sources[live.info.id].ledger.dropped) <= {Cause.OVERWRITTEN, Cause.STOPPED}
+
+
+def test_files_beside_a_live_source_are_computed_ahead_again_once_that_has_ended():
+    threads = []
+    callbacks = Callbacks()
+    callbacks.add(
+        "on_predict_batch_end",
+        lambda predictor: threads.append(any(each.name.startswith("framehook-infer") for each in threading.enumerate())),
+    )
+    results = list(run_of(clip("film", 300), scene(3, live=True), callbacks=callbacks, net=detector(delay=lambda: 0.001)))
+    assert indices(by_source(results)["film"]) == list(range(300))
+    assert not threads[0]
+    assert threads[-1]
+
+
+@pytest.mark.leaves_threads
+def test_one_that_raises_ends_or_stalls_leaves_the_others_as_they_are(caplog):
+    callbacks = Callbacks()
+    told = changes(callbacks)
+    silent = Silent("silent", frames=2)
+    sources = (clip("fails", 50, fail_at=3), clip("ends", 4), silent, scene(live=True, fps=100.0))
+    run = run_of(*sources, callbacks=callbacks)
+    times = []
+    with run:
+        for result in run:
+            if result.frame.source.name == "testsrc":
+                times.append(result.frame.captured_at)
+                if len(times) == 40:
+                    break
+    silent.released.set()
+    figures = {each.source.name: each for each in run.stats.sources.values()}
+    assert {name: each.ledger.delivered for name, each in figures.items()} == {
+        "fails": 3,
+        "ends": 4,
+        "silent": figures["silent"].ledger.delivered,
+        "testsrc": 40,
+    }
+    assert figures["fails"].reason == "fails went away"
+    assert ("ends", SourceState.ENDED, "") in told
+    assert ("fails", SourceState.ENDED, "fails went away") in told
+    assert "fails went away" in caplog.text
+    assert times[-1] - times[0] < 39 / 100 * 3
+    assert adds_up(run.stats)
+
+
+def test_a_run_whose_every_source_failed_raises_all_of_it():
+    with pytest.raises(ExceptionGroup, match="all 2 sources failed") as caught:
+        list(run_of(clip("a", 9, fail_at=1), clip("b", 9, fail_at=2)))
+    assert sorted(map(str, caught.value.exceptions)) == ["a went away", "b went away"]
+    with pytest.raises(SourceUnavailableError, match="a went away"):
+        list(run_of(clip("a", 9, fail_at=1)))
+
+
+def test_a_failure_beside_a_success_is_logged_and_the_run_ends_well(caplog):
+    results = list(run_of(clip("a", 9, fail_at=8), clip("b", 2)))
+    assert len(results) == 10
+    assert caplog.text.count("a went away") == 1
+
+
+def test_the_changes_of_a_file_are_told_around_its_frames_although_they_are_computed_ahead():
+    callbacks = Callbacks()
+    told = []
+    callbacks.add("on_source_change", lambda predictor: told.append(str(predictor.change.state)))
+    callbacks.add("on_predict_batch_end", lambda predictor: told.append(predictor.frame.index))
+    callbacks.add("on_predict_end", lambda predictor: told.append("end"))
+    list(run_of(clip("a", 5), callbacks=callbacks))
+    assert told == ["connected", 0, 1, 2, 3, 4, "ended", "end"]
+
+
+def test_sources_come_and_go_while_a_run_goes_on():
+    callbacks = Callbacks()
+    told = changes(callbacks)
+    first = scene(live=True)
+    run = run_of(first, callbacks=callbacks)
+    names = []
+    with run:
+        for number, result in enumerate(run):
+            names.append(result.frame.source.id)
+            if number == 5:
+                added = run.add_source("testsrc:64x48@100:live")
+                assert run.predictor.sources == (first.info, added)
+            if number > 5 and added.id in names and first.info in run.predictor.sources:
+                run.remove_source(first.info)
+                after = number + 1
+            if len(names) > 40:
+                break
+    assert set(names[:6]) == {first.info.id}
+    assert set(names[after:]) == {added.id}
+    assert ("testsrc", SourceState.ENDED, "removed") in told
+    assert [state for _, state, _ in told].count(SourceState.CONNECTED) == 2
+    assert adds_up(run.stats)
+    assert run.stats.sources[first.info.id].state is SourceState.ENDED
+
+
+def test_frames_of_a_removed_source_that_are_under_way_are_not_delivered():
+    run = run_of(clip("a", 100), clip("b", 100))
+    seen = []
+    for result in run:
+        seen.append(result.frame.source.name)
+        if len(seen) == 10:
+            run.remove_source("a")
+    assert "a" not in seen[10:]
+    assert seen.count("b") == 100
+    figures = {each.source.name: each.ledger for each in run.stats.sources.values()}
+    assert set(figures["a"].dropped) == {Cause.STOPPED}
+    assert adds_up(run.stats)
+
+
+def test_a_run_ends_when_its_last_source_is_removed():
+    run = run_of(scene(live=True))
+    seen = 0
+    for _ in run:
+        seen += 1
+        if seen == 3:
+            run.remove_source("testsrc")
+    assert seen == 3
+
+
+def test_a_source_is_added_from_another_thread_to_a_run_that_waits():
+    silent = Scripted(live=True, stepwise=True, name="silent", pixels=picture(9))
+    run = run_of(silent)
+    got = []
+    thread = threading.Thread(target=lambda: got.append(next(run)))
+    thread.start()
+    time.sleep(0.05)
+    run.add_source(picture(77))
+    thread.join(5)
+    assert values(got) == [77]
+    run.close()
+
+
+def test_names_that_fit_none_or_several_sources_are_refused():
+    run = run_of(clip("a", 9), scene(9), scene(9))
+    with pytest.raises(OptionError, match=r"no source of this run is called 'b'.*a, testsrc#"):
+        run.remove_source("b")
+    with pytest.raises(OptionError, match="several sources of this run are called 'testsrc'; name one by its id"):
+        run.remove_source("testsrc")
+    run.close()
+
+
+def test_nothing_is_added_to_a_run_that_is_over():
+    run = run_of(clip("a", 1))
+    list(run)
+    source = clip("b", 1)
+    with pytest.raises(RunError, match="b cannot be added to a run that is over"):
+        run.add_source(source)
+    assert source.closed == 1
+
+
+def test_one_of_several_is_moved_by_name_and_all_of_them_without():
+    run = run_of(clip("a", 20), clip("b", 20))
+    with run:
+        next(run)
+        run.seek(1.5, "b")
+        rest = by_source(list(run))
+    assert [round(each.frame.pts, 1) for each in rest["b"]][-5:] == [1.5, 1.6, 1.7, 1.8, 1.9]
+    assert len(rest["b"]) <= 6
+    assert len(rest["a"]) >= 19
+    run = run_of(scene(live=True), scene(live=True))
+    with run, pytest.raises(SeekError, match="none of the sources can seek"):
+        run.seek(1)
+
+
+def test_a_step_is_a_batch_and_not_a_change_of_a_source():
+    callbacks = Callbacks()
+    told = changes(callbacks)
+    run = run_of(clip("a", 3), clip("b", 3), callbacks=callbacks)
+    run.step(2)
+    got = [next(run), next(run)]
+    assert len(told) == 2
+    thread = threading.Thread(target=lambda: got.extend(run))
+    thread.start()
+    time.sleep(0.05)
+    assert len(got) == 2
+    run.resume()
+    thread.join(5)
+    assert len(got) == 6
+
+
+@pytest.mark.leaves_threads
+def test_four_sources_that_hang_hold_up_neither_stop_nor_close():
+    silent = [Silent(f"s{number}") for number in range(4)]
+    run = run_of(*silent)
+    threading.Timer(0.05, run.stop).start()
+    began = time.monotonic()
+    with pytest.raises(StopIteration):
+        next(run)
+    assert time.monotonic() - began < 1
+    for each in silent:
+        each.released.set()
+    until(lambda: all(each.closed for each in silent))
+
+
+def test_batches_are_made_of_what_is_ready_of_several_sources():
+    sizes = []
+    callbacks = Callbacks()
+    callbacks.add("on_predict_batch_end", lambda predictor: sizes.append(len({f.source.id for f in predictor.batch.frames})))
+    run = run_of(clip("a", 20), clip("b", 20), callbacks=callbacks, batch=4)
+    assert len(list(run)) == 40
+    assert max(sizes) == 2
+
+
+def test_the_stats_tell_how_each_source_stands():
+    run = run_of(clip("a", 30), scene(live=True, fps=50.0))
+    with run:
+        for result in run:
+            if result.frame.source.name == "testsrc" and result.frame.index > 20:
+                break
+        figures = {each.source.name: each for each in run.stats.sources.values()}
+        assert figures["a"].state is SourceState.ENDED
+        live = figures["testsrc"]
+        assert (live.state, live.connections, live.failures, live.reason) == (SourceState.CONNECTED, 1, 0, "")
+        assert live.source.size == (64, 48)
+        assert 10 < live.fps < 60
+        assert live.silence < 5
+        assert live.latency.p50 <= live.latency.p99
+    assert run.stats.sources[live.source.id].state is SourceState.ENDED
+    assert run.stats.sources[live.source.id].reason == "stopped"
+
+
+def test_the_rate_of_a_source_that_stalls_sinks():
+    source = Scripted(live=True, stepwise=True, name="s", pixels=picture(9))
+    run = run_of(source)
+    with run:
+        for _ in range(5):
+            source.allowed.release()
+            next(run)
+            time.sleep(0.01)
+        busy = run.stats.fps_recent
+        time.sleep(0.5)
+        assert run.stats.fps_recent < busy / 3
+        assert run.stats.sources["s"].silence >= 0.5
+
+
+def test_a_model_that_raises_on_a_frame_ends_the_run_of_all_sources_with_that_error():
+    def network(tensor):
+        if round(float(tensor[0, 0, SIDE // 2, SIDE // 2]) * 255) == 66:
+            raise ValueError("a bad frame")
+        return detector().backend.infer(tensor)
+
+    sources = clip("a", 30), clip("b", 3, value=66)
+    run = run_of(*sources, net=detector(function=network))
+    with pytest.raises(Exception, match="a bad frame"):
+        list(run)
+    assert str(run.predictor.error).endswith("a bad frame")
+    assert all(source.closed for source in sources)
+    assert adds_up(run.stats)
+
+
+def test_what_cannot_be_opened_is_not_added(tmp_path):
+    run = run_of(clip("a", 5))
+    with run, pytest.raises(FileNotFoundError):
+        run.add_source(tmp_path / "none.mp4")
+    assert len(run.predictor.sources) == 1
