@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -127,8 +128,10 @@ def table_of(stats: Stats, *, width: int) -> Table:
     for name in ("fps", "latency ms", *(("p95", "p99") if wide else ()), "frames", "dropped", *(("conn.",) if wide else ())):
         table.add_column(name, justify="right", no_wrap=True)
     sources = sorted(stats.sources.values(), key=_trouble)
+    names = Counter(each.source.name for each in sources)
     for each in sources[:ROWS]:
-        table.add_row(*_cells(each, wide=wide))
+        name = each.source.name if names[each.source.name] == 1 else each.source.id
+        table.add_row(Text(name), *_cells(each, wide=wide))
     if len(sources) > ROWS:
         table.add_row(f"and {len(sources) - ROWS} more", style="dim")
     troubled = [each for each in sources[:ROWS] if each.reason and each.state not in (SourceState.CONNECTED, SourceState.ENDED)]
@@ -150,7 +153,6 @@ def _cells(figures: SourceStats, *, wide: bool) -> list[Text | str]:
     latency = figures.latency
     late = [f"{value:.0f}" for value in (latency.p50, latency.p95, latency.p99)] if latency is not None else ["-"] * 3
     return [
-        Text(figures.source.name),
         Text(state, style=style),
         f"{figures.fps:.1f}",
         *(late if wide else late[:1]),

@@ -213,7 +213,9 @@ class Meter:
     def _read_sources(self, ledger: LedgerBook, feeds: Sequence[Feed], now: float) -> dict[str, SourceStats]:
         ledgers = ledger.read()
         at = {feed.shown: feed for feed in feeds}
-        groups = list(ledgers) + [group for group, feed in at.items() if group not in ledgers]
+        groups = list(ledgers) + [group for group in at if group not in ledgers]
+        order = {group: number for number, group in enumerate(at)}
+        groups.sort(key=lambda group: order.get(group, -1))  # as the sources were named; what is over already comes first
         figures = {}
         for group in groups:
             feed, rate = at.get(group), self._sources.get(group)
