@@ -3,6 +3,7 @@
     python benchmarks/endurance.py
 
 - memory: growth over 10,000 frames of a tracked and annotated run, after a warm-up of 1,000;
+- many: growth over 864,000 frames, two hours of four cameras at 30 a second, as fast as they can be read, tracked;
 - abandoned: 500 runs over a video file, each dropped after one frame; threads and open files before and after;
 - sharing: 1,000 single images in four threads with different options, a `predict` inside a callback and another beside an open
   run, all on one `Model`; every answer must equal the serial one.
@@ -15,6 +16,7 @@ import gc
 import os
 import tempfile
 import threading
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,10 +24,12 @@ from typing import Any
 
 import av
 import numpy as np
+import numpy.typing as npt
 
 from framehook import Model
+from framehook.inference.backends import FunctionBackend
 from framehook.inference.frame import SourceKind
-from framehook.inference.sources import open_source
+from framehook.inference.sources import TestSource, open_source
 
 
 def resident_megabytes() -> float:
@@ -50,6 +54,35 @@ def memory(frames: int, warm_up: int = 1000) -> None:
                 at_warm_up = resident_megabytes()
     gc.collect()
     print(f"memory: {resident_megabytes() - at_warm_up:+.1f} MB over {frames} frames (from {at_warm_up:.0f} MB)")
+
+
+def many(frames: int, warm_up: int = 20_000) -> None:
+    """Growth over a long run of four sources with tracks, and a network that costs nothing."""
+
+    def network(tensor: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
+        boxes = np.zeros((len(tensor), 5, 2), np.float32)
+        boxes[:, :, 0], boxes[:, :, 1] = (10, 10, 8, 12, 0.9), (22, 20, 8, 12, 0.8)
+        return [boxes]
+
+    model = Model(FunctionBackend(network, input_shape=(None, 3, 32, 32), output_shapes=[(None, 5, 2)]), decoder="yolo")
+    sources = [TestSource(size=(64, 48), fps=30, frames=frames // 4) for _ in range(4)]
+    at_warm_up = highest = 0.0
+    began = time.monotonic()
+    with model.track(sources[0], stream=True) as run:
+        for source in sources[1:]:
+            run.add_source(source)
+        for number, _ in enumerate(run, 1):
+            if number == warm_up:
+                gc.collect()
+                at_warm_up = resident_megabytes()
+            elif number % 20_000 == 0:
+                highest = max(highest, resident_megabytes())
+        ledgers = [each.ledger for each in run.stats.sources.values()]
+    assert [each.delivered for each in ledgers] == [frames // 4] * 4
+    print(
+        f"many: {highest - at_warm_up:+.1f} MB at most over {frames} frames of four sources (from {at_warm_up:.0f} MB), "
+        f"{frames / (time.monotonic() - began):.0f} frames/s"
+    )
 
 
 def abandoned(runs: int) -> None:
@@ -111,13 +144,15 @@ def sharing(images: int) -> None:
 
 
 def main() -> None:
-    """Run all three."""
+    """Run all four."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=10_000)
+    parser.add_argument("--many", type=int, default=864_000)
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--images", type=int, default=1000)
     arguments = parser.parse_args()
     memory(arguments.frames)
+    many(arguments.many)
     abandoned(arguments.runs)
     sharing(arguments.images)
 

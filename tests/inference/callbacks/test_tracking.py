@@ -74,6 +74,24 @@ def test_a_file_gets_the_very_ids_that_the_tracker_gives_by_hand(street, data_di
     assert all((np.diff(result.boxes.conf) <= 0).all() for result in tracked)  # the detector's order
 
 
+def test_a_file_among_others_gets_the_tracks_it_gets_alone(data_dir):
+    model = Model()
+    clips = [data_dir / "clips" / "vtest.avi", data_dir / "clips" / "highway.mp4"]
+    alone = [first_frames(model.track(clip, stream=True, overlay=None, conf=0.1)) for clip in clips]
+    together = {}
+    with model.track(clips[0], stream=True, overlay=None, conf=0.1) as run:
+        run.add_source(clips[1])
+        for result in run:
+            results = together.setdefault(result.frame.source.name, [])
+            if len(results) < FRAMES:
+                results.append(result)
+            if len(together) == 2 and all(len(each) == FRAMES for each in together.values()):
+                break
+    for clip, expected in zip(clips, alone, strict=True):
+        assert as_sets(together[clip.name]) == as_sets(expected)
+    assert len({number for frame in as_sets(alone[0]) for _, number in frame}) > 5
+
+
 def test_options_go_to_the_tracker_and_frames_to_one_that_looks_at_them(street):
     found = [result.boxes for result in street[:40]]
     options = {"lost_track_buffer": 60, "track_activation_threshold": 0.3, "high_conf_det_threshold": 0.3}
