@@ -43,6 +43,29 @@ def overlay_list(texts: Iterable[str]) -> list[str] | None:
     return None if chosen == ["none"] else chosen
 
 
+def zones(texts: Iterable[str]) -> dict[str, list[tuple[float, float]]]:
+    """Read `name=x,y,x,y`, a line or an area each.
+
+    Raises:
+        OptionError: one has no name or is no list of points, or two have one name.
+    """
+    named: dict[str, list[tuple[float, float]]] = {}
+    for text in texts:
+        name, _, points = text.rpartition("=")
+        try:
+            edges = [float(edge) for edge in points.split(",")]
+        except ValueError:
+            edges = []
+        if not name.strip() or len(edges) < 4 or len(edges) % 2:
+            raise OptionError(
+                f"--zone {text} is no line and no area; write its name and two points, door=100,200,300,200, or three or more"
+            )
+        if name.strip() in named:
+            raise OptionError(f"--zone {text}: there are two zones of this name; give each a name of its own")
+        named[name.strip()] = list(zip(edges[::2], edges[1::2], strict=True))
+    return named
+
+
 def settings(texts: Iterable[str]) -> Mapping[str, Any]:
     """Read `key=value` pairs; values are numbers, true, false, none or text.
 

@@ -5,6 +5,7 @@ Whatever is slow to import (OpenCV, ONNX Runtime ...) is imported by the command
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -115,9 +116,26 @@ def detect(
         bool | None, typer.Option("--save/--no-save", help="Save annotated video or pictures.", show_default=False)
     ] = None,
     save_txt: Annotated[bool, typer.Option("--save-txt", help="Save a YOLO text file a frame.")] = False,
+    save_rows: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT|FILE", help="Save boxes as rows: jsonl, csv, mot, a file (.jsonl, .csv, .txt), or - to print JSON."
+        ),
+    ] = None,
+    save_crop: Annotated[bool, typer.Option("--save-crop", help="Save a picture of each detected object.")] = False,
+    save_frames: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Save an annotated frame every so often; 0 for every frame.")
+    ] = None,
     save_dir: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", file_okay=False, help="Save, and there. [default: the next free runs/predict]"),
+    ] = None,
+    zone: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=X,Y,...",
+            help="Count what crosses a line (2 points) or is in an area (3 or more); pixels or fractions: door=.2,.5,.8,.5.",
+        ),
     ] = None,
     overlay: Annotated[
         list[str] | None,
@@ -125,6 +143,7 @@ def detect(
             metavar="NAMES", help="What to draw: boxes, labels, confidence, trails, heatmap, blur, pixelate, or none."
         ),
     ] = None,
+    show_fps: Annotated[bool, typer.Option("--show-fps", help="Draw the frame rate on the picture.")] = False,
     tracker: Annotated[
         str | None, typer.Option(metavar="NAME", help="What follows objects. [default: bytetrack for track, none for predict]")
     ] = None,
@@ -140,15 +159,22 @@ def detect(
 ) -> int:
     """Run `predict` or `track`, which differ in the tracker alone."""
     from framehook.app import arguments
+    from framehook.app.streams import output_for_rows
     from framehook.app.watch import watch
-    from framehook.inference.callbacks.userfile import load_callbacks
+    from framehook.inference.callbacks import Rows, load_callbacks
+    from framehook.inference.options import ROW_FORMATS
     from framehook.model import Model
 
-    if save is False and save_dir is not None and not save_txt:
+    fills_folder = save_txt or save_crop or save_frames is not None or save_rows in ROW_FORMATS
+    if save is False and save_dir is not None and not fills_folder:
         raise OptionError(f"--no-save leaves nothing to put into --save-dir {save_dir}; leave out one of the two")
     tracker = tracker or ("bytetrack" if context.info_name == "track" else None)
     if tracker_option and tracker is None:
         raise OptionError("--tracker-option needs a tracker; add --tracker bytetrack, or use 'framehook track'")
+    zones = arguments.zones(zone) if zone else None
+    lines = [name for name, points in (zones or {}).items() if len(points) == 2]
+    if lines and tracker is None and not callbacks:
+        raise OptionError(f"--zone {lines[0]} is a line, which tracks cross; add --tracker bytetrack, or use 'framehook track'")
     given: dict[str, Any] = {
         "conf": conf,
         "iou": iou,
@@ -160,9 +186,14 @@ def detect(
         "vid_stride": vid_stride,
         "pace": pace,
         # Who names a folder wants something saved in it.
-        "save": save if save is not None else save_dir is not None and not save_txt,
+        "save": save if save is not None else save_dir is not None and not fills_folder,
         "save_txt": save_txt,
+        "save_rows": None if save_rows == "-" else save_rows,
+        "save_crop": save_crop,
+        "save_frames": save_frames,
         "save_dir": save_dir,
+        "zones": zones,
+        "show_fps": show_fps,
         "tracker": tracker,
         "tracker_options": arguments.settings(tracker_option) if tracker_option else None,
     }
@@ -173,7 +204,9 @@ def detect(
     chosen = Model(model, device=device, decoder=decoder)
     for file in callbacks or ():
         load_callbacks(file, chosen.callbacks)
-    return watch(chosen, source[0] if len(source) == 1 else source, options, limit=frames, debug=debug)
+    with contextlib.ExitStack() as until_end:
+        also = [Rows(until_end.enter_context(output_for_rows()))] if save_rows == "-" else []
+        return watch(chosen, source[0] if len(source) == 1 else source, options, limit=frames, debug=debug, also=also)
 
 
 @app.command()

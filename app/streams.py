@@ -6,6 +6,8 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import Any, Final, TextIO
 
 from framehook.inference.errors import FramehookError
@@ -48,6 +50,23 @@ def guard_streams() -> int:
         return _report(OutputError("standard output cannot be written: it is closed; send it to a file or to /dev/null"))
     sys.stdout = _guarded(sys.stdout, name="standard output")
     return 0
+
+
+@contextmanager
+def output_for_rows() -> Iterator[TextIO]:
+    """Give out standard output for rows alone: whatever else is printed meanwhile goes to standard error.
+
+    It is not tolerant: who writes rows is to hear that nobody reads them any more.
+    """
+    sys.stdout.flush()
+    raw = io.FileIO(sys.stdout.fileno(), "wb", closefd=False)
+    rows = io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", newline="\n")
+    try:
+        with redirect_stdout(sys.stderr):
+            yield rows
+    finally:
+        with suppress(OSError):  # what could not be written was told when it was tried
+            rows.close()
 
 
 def flush() -> int:

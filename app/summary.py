@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from framehook.app.tally import Tally
+from framehook.inference.callbacks import Crops, Labels, Rows, Snapshots, ZoneCounter
 from framehook.inference.frame import SourceKind
 from framehook.inference.ledger import Cause
 from framehook.inference.predictor import Predictor
@@ -65,6 +68,8 @@ def print_summary(console: Console, predictor: Predictor, tally: Tally, saved: S
         console.print(f"{predictor.source.name}: no frame was delivered")
     elif stats.frames > 1:
         console.print(f"{stats.frames:,} pictures: {listed(tally.boxes)}")
+    if stats.frames:
+        rows += [("zone", text) for counter in predictor.callbacks.objects(ZoneCounter) for text in zone_lines(counter.counts)]
     rows += [("saved", text) for text in _places(predictor, saved)]
     width = max((len(label) for label, _ in rows), default=0)
     for label, text in rows:
@@ -77,6 +82,21 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def zone_lines(zones: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
+    """What a `ZoneCounter` counted: `door: in 2 people, 1 car; out nothing`, `yard: entered 7 people; at most 4 at once`."""
+    for name, counts in zones.items():
+        classes: Mapping[str, Mapping[str, int | None]] = counts["classes"]
+        told = {
+            way: listed(Counter({each: number for each, figures in classes.items() if (number := figures[way])}))
+            for way in ("in", "out", "entered")
+            if counts.get(way) is not None
+        }
+        said = [f"{way} {what}" for way, what in told.items()]
+        if "most" in counts:
+            said.append(f"at most {counts['most']:,} at once")
+        yield f"{name}: {'; '.join(said)}"
 
 
 def _figures(stats: Stats, tally: Tally) -> Iterable[tuple[str, str]]:
@@ -100,9 +120,16 @@ def _figures(stats: Stats, tally: Tally) -> Iterable[tuple[str, str]]:
 
 def _places(predictor: Predictor, saved: Sequence[Path]) -> list[str]:
     """The file, where there is one; the folder, where there are several."""
-    if predictor.save_dir is None:
-        return []
-    places = [str(saved[0])] if len(saved) == 1 else [f"{len(saved)} files in {predictor.save_dir}"] if saved else []
-    if predictor.args.save_txt and predictor.stats.frames:
-        places.append(str(predictor.save_dir / "labels"))
-    return places
+    callbacks = predictor.callbacks
+    places = [_place(saved), *(_place(each.files_of(predictor)) for each in callbacks.objects(Rows))]
+    places += [str(folder) for each in callbacks.objects(Labels) for folder in each.folders]
+    for pictures, name in ((callbacks.objects(Crops), "crop"), (callbacks.objects(Snapshots), "frame")):
+        places += [f"{counted(each.count, name)} in {', '.join(map(str, each.folders))}" for each in pictures if each.count]
+    return [place for place in places if place]
+
+
+def _place(files: Sequence[Path]) -> str:
+    if len(files) < 2:
+        return "".join(map(str, files))
+    folder = os.path.commonpath([file.parent for file in files])
+    return f"{len(files)} files in {folder or '.'}"

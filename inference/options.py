@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Literal, Self, TypedDict
+from typing import Any, Final, Literal, Self, TypedDict
 
 from framehook.inference.errors import OptionError, UnknownOptionError, did_you_mean
+
+ROW_FORMATS: Final = {"jsonl": (".jsonl", ".ndjson"), "csv": (".csv",), "mot": (".txt",)}
+"""Formats in which rows of detections are written, and the endings of their files, the usual one first."""
+
+Points = tuple[tuple[float, float], ...]
 
 
 class PredictArgs(TypedDict, total=False):
@@ -27,7 +33,12 @@ class PredictArgs(TypedDict, total=False):
     overlay: Sequence[str] | str | None
     save: bool
     save_txt: bool
+    save_rows: str | Path | None
+    save_crop: bool
+    save_frames: float | None
     save_dir: str | Path | None
+    zones: Mapping[str, Sequence[Sequence[float]]] | None
+    show_fps: bool
     tracker: str | None
     tracker_options: Mapping[str, Any] | None
 
@@ -50,7 +61,14 @@ class PredictOptions:
             nothing.
         save: Save annotated results in `save_dir`: a video per video source, pictures otherwise.
         save_txt: Save one YOLO-format text file a frame in `save_dir/labels`.
+        save_rows: Save what is found as rows of one file: `jsonl`, `csv` or `mot` for a file of that format in `save_dir`, or
+            the path of a file, whose ending (.jsonl, .csv, .txt for MOT) chooses.
+        save_crop: Save a picture of each detected object in `save_dir/crops`.
+        save_frames: Save an annotated frame every so many seconds in `save_dir/frames`; 0 for every frame.
         save_dir: Where to save; None makes the next free `runs/predict`, `runs/predict2` ... when something is saved.
+        zones: Points by name, in pixels or all of them in fractions of the frame (0..1): two points are a line, whose crossings
+            are counted, three or more an area, where it is counted who is inside.
+        show_fps: Draw the frame rate on `result.canvas`, and the latency of live sources.
         tracker: Name of a tracker of the `trackers` package, or None for none.
         tracker_options: Its options, by its own names.
     """
@@ -67,7 +85,12 @@ class PredictOptions:
     overlay: Sequence[str] | str | None = ("boxes", "labels", "confidence")
     save: bool = False
     save_txt: bool = False
+    save_rows: str | Path | None = None
+    save_crop: bool = False
+    save_frames: float | None = None
     save_dir: str | Path | None = None
+    zones: Mapping[str, Sequence[Sequence[float]]] | None = None
+    show_fps: bool = False
     tracker: str | None = None
     tracker_options: Mapping[str, Any] | None = None
 
@@ -97,6 +120,17 @@ class PredictOptions:
         sides: tuple[Any, ...] = self.imgsz if isinstance(self.imgsz, tuple) else (self.imgsz,)
         if self.imgsz is not None and (len(sides) not in (1, 2) or not all(_is_whole(side) and side > 0 for side in sides)):
             raise OptionError(f"imgsz={self.imgsz!r} is not a size; pass a side in pixels or (height, width)")
+        if self.save_rows is not None:
+            if not isinstance(self.save_rows, str | Path):
+                raise OptionError(f"save_rows={self.save_rows!r} is no name; pass {', '.join(ROW_FORMATS)}, or a file")
+            if self.save_rows not in ROW_FORMATS:
+                row_format(self.save_rows)
+        if self.save_frames is not None:
+            if not _is_number(self.save_frames) or not math.isfinite(self.save_frames) or self.save_frames < 0:
+                raise OptionError(f"save_frames={self.save_frames!r} is out of range; pass seconds between pictures, from 0")
+            self._keep("save_frames", float(self.save_frames))
+        if self.zones is not None:
+            self._keep("zones", checked_zones(self.zones))
         if self.tracker_options is not None and self.tracker is None:
             raise OptionError("tracker_options need a tracker; pass tracker='bytetrack', or call track()")
 
@@ -125,8 +159,56 @@ class PredictOptions:
 
 
 OPTION_NAMES = tuple(field.name for field in dataclasses.fields(PredictOptions))
-AT_START = ("batch", "vid_stride", "pace", "save", "save_txt", "save_dir")
-"""Options of how frames are read and what is saved: they are chosen when a run starts, and stay."""
+AT_START = (
+    *("batch", "vid_stride", "pace"),
+    *("save", "save_txt", "save_rows", "save_crop", "save_frames", "save_dir"),
+    *("zones", "show_fps"),
+)
+"""Options of how frames are read and what is saved and counted: they are chosen when a run starts, and stay."""
+
+
+def row_format(path: str | Path) -> str:
+    """The format of rows that a file's ending stands for.
+
+    Raises:
+        OptionError: it stands for none; the message names the nearest format.
+    """
+    ending = Path(path).suffix.lower()
+    for name, endings in ROW_FORMATS.items():
+        if ending in endings:
+            return name
+    hint = did_you_mean(Path(path).name, ROW_FORMATS)
+    raise OptionError(
+        f"'{path}' is no name for rows.{hint} "
+        f"Pass {', '.join(ROW_FORMATS)}, or a file that ends in .jsonl, .csv or .txt (which is MOT)"
+    )
+
+
+def checked_zones(zones: Mapping[str, Any]) -> dict[str, Points]:
+    """Zones as tuples of points.
+
+    Raises:
+        OptionError: one is no line and no area.
+    """
+    if not isinstance(zones, Mapping):
+        raise OptionError(f"zones are points by name, such as {{'door': [(100, 200), (300, 200)]}}; these are {zones!r}")
+    return {str(name): _zone(name, points) for name, points in zones.items()}
+
+
+def _zone(name: object, points: Any) -> Points:
+    try:
+        pairs = tuple((float(x), float(y)) for x, y in points)
+    except (TypeError, ValueError):
+        pairs = ()
+    if len(pairs) < 2 or not all(math.isfinite(edge) for pair in pairs for edge in pair):
+        raise OptionError(
+            f"zone '{name}' cannot be made of {points!r}; a line takes two points, an area three or more, each of x and y"
+        )
+    ways = [(x - pairs[0][0], y - pairs[0][1]) for x, y in pairs]
+    far = max(ways, key=lambda way: math.hypot(*way))
+    if not any(far) or (len(pairs) > 2 and all(math.isclose(x * far[1], y * far[0]) for x, y in ways)):
+        raise OptionError(f"zone '{name}' has no {'length' if len(pairs) == 2 else 'area'}: its points are {points!r}")
+    return pairs
 
 
 def _check_names(options: Mapping[str, Any]) -> None:

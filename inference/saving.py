@@ -6,19 +6,34 @@ import contextlib
 import errno
 import itertools
 import re
+import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
 
 from framehook.inference.errors import RecordingError
-from framehook.inference.frame import SourceInfo, SourceKind
-from framehook.inference.options import PredictOptions
+from framehook.inference.frame import Frame, SourceInfo, SourceKind
+from framehook.inference.options import ROW_FORMATS, PredictOptions
 
 if TYPE_CHECKING:
     from framehook.inference.predictor import Predictor
 
 RUNS: Final = Path("runs")
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+_being_written: set[Path] = set()
+_being_written_lock = threading.Lock()
+
+
+def saves_in_folder(options: PredictOptions) -> bool:
+    """Whether a run of these options saves anything in its folder, rather than in a file that has a name of its own."""
+    others = options.save_txt or options.save_crop or options.save_frames is not None
+    return options.save or others or options.save_rows in ROW_FORMATS
 
 
 def make_save_dir(options: PredictOptions) -> Path | None:
@@ -27,7 +42,7 @@ def make_save_dir(options: PredictOptions) -> Path | None:
     Raises:
         RecordingError: it cannot be made.
     """
-    if not (options.save or options.save_txt):
+    if not saves_in_folder(options):
         return None
     if options.save_dir is None:
         return next_free_folder("predict")
@@ -90,8 +105,40 @@ def way_out(error: BaseException | None) -> str:
 def stem_of(source: SourceInfo) -> str:
     """A file name, without ending, for what is saved of a source."""
     of_file = source.kind in (SourceKind.VIDEO, SourceKind.IMAGE)
-    stem = Path(source.name).stem if of_file else source.name
-    return re.sub(r'[\x00-\x1f\s/\\:*?"<>|]+', "_", stem).strip("_.")[:100] or "source"
+    return safe_name(Path(source.name).stem if of_file else source.name) or "source"
+
+
+def safe_name(text: str) -> str:
+    """A text as part of a file name on any system; empty where nothing of it can be."""
+    return re.sub(r'[\x00-\x1f\s/\\:*?"<>|]+', "_", text).strip("_.")[:100]
+
+
+@dataclass(slots=True)
+class FrameNames:
+    """Names, without ending, for files of single frames of a run: `<source>_<number>`, and `<picture>` for pictures.
+
+    The frame's number is counted from 1, as other YOLO tools do. Two sources of one name stay apart.
+    """
+
+    _stems: dict[str, str] = field(default_factory=dict)
+    _taken: set[str] = field(default_factory=set)
+
+    def of(self, frame: Frame) -> str:
+        """The name of the next frame; to be asked once a frame."""
+        if frame.source.kind is SourceKind.IMAGE:
+            return self._free(stem_of(frame.source))
+        return f"{self.stem_of(frame)}_{frame.index + 1}"
+
+    def stem_of(self, frame: Frame) -> str:
+        """The name of a frame's source."""
+        if frame.source.id not in self._stems:
+            self._stems[frame.source.id] = self._free(stem_of(frame.source))
+        return self._stems[frame.source.id]
+
+    def _free(self, stem: str) -> str:
+        free = next(path.name for path in numbered(Path(stem)) if path.name not in self._taken)
+        self._taken.add(free)
+        return free
 
 
 def numbered(path: Path) -> Iterator[Path]:
@@ -117,3 +164,68 @@ def free_file(path: Path) -> Path:
     except OSError as error:
         raise RecordingError(f"{path} cannot be written: {error.strerror or error}") from error
     raise AssertionError("there is always another number")
+
+
+def claim_file(path: Path, *, overwrite: bool) -> Path:
+    """Take a file to write into, or the next number's where it exists and may not be overwritten.
+
+    Nor is one overwritten, ever, that is being written: claimed, and not yet given back with `release_file`.
+
+    Raises:
+        RecordingError: it cannot be made.
+    """
+    with _being_written_lock:
+        chosen = path if overwrite and path.absolute() not in _being_written else free_file(path)
+        _being_written.add(chosen.absolute())
+        return chosen
+
+
+def release_file(path: Path) -> None:
+    """Give back a file that was claimed."""
+    with _being_written_lock:
+        _being_written.discard(path.absolute())
+
+
+def fresh_folder(path: Path) -> Path:
+    """Make a folder of that name, or of the next number where it holds files: what was made by hand may lie there.
+
+    Raises:
+        RecordingError: it cannot be made.
+    """
+    try:
+        for number in itertools.count(1):
+            folder = path if number == 1 else path.with_name(f"{path.name}{number}")
+            folder.mkdir(parents=True, exist_ok=True)
+            if not any(folder.iterdir()):
+                return folder
+    except OSError as error:
+        raise RecordingError(f"{path} cannot be made: {error.strerror or error}") from error
+    raise AssertionError("there is always another number")
+
+
+def write_picture(path: Path, image: npt.NDArray[Any], *, overwrite: bool = False) -> Path:
+    """Write an H x W x 3 uint8 BGR picture as a JPEG, under the next free number where it exists and may not be overwritten.
+
+    A picture is there as a whole or not at all.
+
+    Raises:
+        RecordingError: it cannot be written; what was there stays.
+    """
+    _, encoded = cv2.imencode(".jpg", np.ascontiguousarray(image))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecordingError(f"the folder {path.parent} cannot be made: {error.strerror or error}") from error
+    target = path if overwrite else free_file(path)
+    part = target.with_name(f".{target.name}.part")
+    try:
+        part.write_bytes(encoded.tobytes())
+        part.replace(target)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        with contextlib.suppress(OSError):
+            if not overwrite:
+                target.unlink()  # the name was claimed by an empty file
+        raise RecordingError(f"{target} cannot be written: {error.strerror or error}{way_out(error)}") from error
+    return target

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -12,8 +11,7 @@ from framehook.inference.boxes import Boxes
 from framehook.inference.callbacks.base import Callback
 from framehook.inference.callbacks.per_source import PerRun
 from framehook.inference.errors import RecordingError
-from framehook.inference.frame import Frame, SourceKind
-from framehook.inference.saving import folder_of, numbered, stem_of, way_out
+from framehook.inference.saving import FrameNames, folder_of, fresh_folder, way_out
 
 if TYPE_CHECKING:
     from framehook.inference.predictor import Predictor
@@ -41,9 +39,9 @@ class Labels(Callback):
         written = self._runs.of(predictor)
         for result in predictor.frame_results:
             if written.folder is None:
-                written.folder = _make_folder(folder_of(predictor) / "labels")
+                written.folder = fresh_folder(folder_of(predictor) / "labels")
                 self.folders.append(written.folder)
-            file = written.folder / f"{written.name_for(result.frame)}.txt"
+            file = written.folder / f"{written.names.of(result.frame)}.txt"
             try:
                 file.write_text("".join(lines_of(result.boxes)), encoding="utf-8")
             except OSError as error:
@@ -71,31 +69,4 @@ class _Written:
     """What a run wrote so far."""
 
     folder: Path | None = None
-    stems: dict[str, str] = field(default_factory=dict)
-    taken: set[str] = field(default_factory=set)
-
-    def name_for(self, frame: Frame) -> str:
-        """The name of a frame's file, without ending."""
-        if frame.source.kind is SourceKind.IMAGE:
-            return self._free(stem_of(frame.source))
-        if frame.source.id not in self.stems:
-            self.stems[frame.source.id] = self._free(stem_of(frame.source))
-        return f"{self.stems[frame.source.id]}_{frame.index + 1}"
-
-    def _free(self, stem: str) -> str:
-        free = next(path.name for path in numbered(Path(stem)) if path.name not in self.taken)
-        self.taken.add(free)
-        return free
-
-
-def _make_folder(path: Path) -> Path:
-    """A folder of that name, or the next number's where it holds files: labels made by hand may lie there."""
-    try:
-        for number in itertools.count(1):
-            folder = path if number == 1 else path.with_name(f"{path.name}{number}")
-            folder.mkdir(parents=True, exist_ok=True)
-            if not any(folder.iterdir()):
-                return folder
-    except OSError as error:
-        raise RecordingError(f"{path} cannot be made: {error.strerror or error}") from error
-    raise AssertionError("there is always another number")
+    names: FrameNames = field(default_factory=FrameNames)

@@ -1,4 +1,4 @@
-"""What a callback keeps for each run and each source, so that one callback object may serve several runs at once.
+"""What a callback keeps for each run, source and track, so that one callback object may serve several runs at once.
 
 And which callback of a run counts, where a user added one beside the built-in one.
 """
@@ -21,6 +21,8 @@ StateT = TypeVar("StateT")
 
 IDLE_FRAMES: Final = 300
 """A file that gave none of the last frames of its run is over: its state is let go, so that long lists of files hold none."""
+REMEMBERED: Final = 10_000
+"""Tracks of a source known by their number at a time: memory must not grow with a stream, and old ones do not come back."""
 PICTURES: Final = (SourceKind.IMAGE, SourceKind.ARRAY)
 """Kinds of sources whose frames are pictures that stand for themselves, with no media time."""
 
@@ -100,6 +102,57 @@ class PerSource(Generic[StateT]):
             state = self._kept.pop(key).state
             if self._let_go is not None:
                 self._let_go(state)
+
+
+class PerTrack(Generic[StateT]):
+    """One state for each track of a source, the last `REMEMBERED` that were seen."""
+
+    def __init__(self, make: Callable[[], StateT]) -> None:
+        """Have `make` called for each new track."""
+        self._make = make
+        self._states: dict[int, StateT] = {}
+
+    def of(self, number: int) -> StateT:
+        """The state of a track that is seen now, made when it is seen first."""
+        state = self._states.pop(number, None)
+        if state is None:
+            state = self._make()
+            if len(self._states) >= REMEMBERED:
+                del self._states[next(iter(self._states))]
+        self._states[number] = state
+        return state
+
+    def values(self) -> list[StateT]:
+        """Every state that is kept."""
+        return list(self._states.values())
+
+
+class Spacing:
+    """Picks frames of one source that lie some time apart: media time of files, time of capture of live sources."""
+
+    def __init__(self, seconds: float) -> None:
+        """Pick frames at least `seconds` apart; 0 for every frame."""
+        self._seconds = seconds
+        self._last: tuple[int, float] | None = None
+
+    def due(self, frame: Frame) -> bool:
+        """Whether enough time has gone by since the last frame that was taken; always where frames have no times."""
+        time = time_of(frame)
+        if time is None or self._last is None:
+            return True
+        segment, before = self._last
+        # After a seek or a reconnection it is another stretch; half a millisecond less is as good, since times are rounded.
+        return segment != frame.segment or time < before or time - before >= self._seconds - 0.0005
+
+    def take(self, frame: Frame) -> None:
+        """Count from this frame on."""
+        time = time_of(frame)
+        self._last = None if time is None else (frame.segment, time)
+
+
+def time_of(frame: Frame) -> float | None:
+    """Seconds by the clock of a frame's source: media time of files, time of capture of live sources; None for pictures."""
+    return frame.captured_at if frame.source.live else frame.pts
 
 
 class OptionFollower(Protocol):

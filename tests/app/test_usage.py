@@ -2,7 +2,7 @@
 
 import pytest
 
-from framehook.app.arguments import settings
+from framehook.app.arguments import settings, zones
 from framehook.app.messages import in_shell_terms
 
 
@@ -33,8 +33,8 @@ def test_help_of_a_run_names_every_option_of_the_library(framehook, command):
     shown = framehook(command, "--help")
     assert shown.code == 0
     for name in OPTION_NAMES:
-        option = "--tracker-option" if name == "tracker_options" else f"--{name.replace('_', '-')}"
-        assert option in shown.out
+        option = {"tracker_options": "tracker-option", "zones": "zone"}.get(name, name.replace("_", "-"))
+        assert f"--{option} " in shown.out.replace(",", " ").replace("/", " ")
 
 
 def test_defaults_in_the_help_are_those_of_the_library(framehook):
@@ -84,6 +84,13 @@ def test_values_of_settings(text, value):
     assert settings([f"some-key={text}"]) == {"some_key": value}
 
 
+def test_zones_are_read_as_points_by_name():
+    assert zones(["door=1,2,3,4", "the yard = 0,0,1,0,.5,-1"]) == {
+        "door": [(1, 2), (3, 4)],
+        "the yard": [(0, 0), (1, 0), (0.5, -1)],
+    }
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -106,12 +113,24 @@ def test_values_of_settings(text, value):
         (["predict", "testsrc:64x48:1", "--tracker-option", "fast=1"], "add --tracker bytetrack, or use 'framehook track'"),
         (["predict", "testsrc:64x48:1", "--no-save", "--save-dir", "x"], "--no-save leaves nothing to put into --save-dir x"),
         (["predict", "testsrc:64x48:1", "--save-dir", __file__], "'--save-dir'"),
+        (["predict", "testsrc:64x48:1", "--no-save", "--save-dir", "x", "--save-rows", "a.csv"], "--no-save leaves nothing to"),
+        (["predict", "testsrc:64x48:1", "--save-rows", "out.json"], "'out.json' is no name for rows. Pass jsonl, csv, mot, or"),
+        (["predict", "testsrc:64x48:1", "--save-frames", "-1"], "--save-frames -1.0 is out of range; pass seconds"),
+        (["track", "testsrc:64x48:1", "--zone", "door"], "--zone door is no line and no area; write its name and two points"),
+        (["track", "testsrc:64x48:1", "--zone", "door=1,2,3"], "--zone door=1,2,3 is no line"),
+        (["track", "testsrc:64x48:1", "--zone", "=1,2,3,4"], "--zone =1,2,3,4 is no line"),
+        (["track", "testsrc:64x48:1", "--zone", "a=1,2,3,4", "--zone", "a=5,6,7,8"], "there are two zones of this name"),
+        (["track", "testsrc:64x48:1", "--zone", "a=1,2,1,2"], "zone 'a' has no length"),
+        (
+            ["predict", "testsrc:64x48:1", "--zone", "a=1,2,3,4"],
+            "--zone a is a line, which tracks cross; add --tracker bytetrack",
+        ),
         (["predict", "testsrc:64x48", "nowhere.mp4"], "nowhere.mp4 does not exist"),
         (["predict", "testsrc:64x48:1", "--model", "."], ". is a folder; pass the path of an .onnx file"),
         (["predict", "testsrc:64x48:1", "--device", "abacus"], "'abacus' is unknown"),
         (
             ["predict", "testsrc:64x48:1", "--decoder", "yollo"],
-            "Did you mean 'yolo'? Known are yolo, yolov5, end2end, yolox, tf_detection\n",
+            "Did you mean 'yolo'? Known are yolo, yolov5, end2end, yolox, ",
         ),
         (["predict", "testsrc:64x48:1", "--model", "none.onnx"], "no model file at none.onnx"),
         (["predict", "testsrc:64x48:1", "--callbacks", "none.py"], "none.py"),

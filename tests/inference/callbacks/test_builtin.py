@@ -75,6 +75,47 @@ def test_nothing_is_written_unless_asked(model, tmp_path, monkeypatch):
     assert kinds == ["Tracking", "Overlay"]
 
 
+def test_each_option_saves_and_counts_what_it_says(model, tmp_path):
+    zones = {"all": [(0, 0), (1, 0), (1, 1), (0, 1)], "line": [(0, 0.1), (1, 0.1)]}
+    options = {"save_rows": "csv", "save_crop": True, "save_frames": 0.5, "zones": zones, "show_fps": True}
+    results = model.track("testsrc:320x240@30:20", save_dir=tmp_path, **options)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["crops", "frames", "rows.csv"]
+    assert len((tmp_path / "rows.csv").read_text().splitlines()) == 20  # a track shows up with its second frame
+    assert len(list((tmp_path / "crops").rglob("*.jpg"))) == 19
+    assert [path.name for path in sorted((tmp_path / "frames").iterdir())] == ["testsrc_1.jpg", "testsrc_16.jpg"]
+    assert results[-1].data["zones"]["all"]["entered"] == 1
+    assert results[-1].data["zones"]["line"]["in"] == 0
+    assert results[-1].data["fps"] > 0
+
+
+def test_rows_in_a_file_of_their_own_need_no_folder(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model.predict("testsrc:64x48@30:3", save_rows="out.jsonl")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+
+
+def test_what_is_saved_and_counted_is_chosen_at_the_start(model, tmp_path):
+    with model.predict("testsrc:64x48@30:3", stream=True) as run:
+        for name, value in {"save_rows": "csv", "save_crop": True, "save_frames": 1, "zones": {}, "show_fps": True}.items():
+            with pytest.raises(OptionError, match=f"{name} is chosen when a run starts"):
+                run.update(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"save_rows": "jsonk"}, r"'jsonk' is no name for rows\. Did you mean 'jsonl'"),
+        ({"save_rows": True}, "save_rows=True is no name"),
+        ({"save_frames": True}, "save_frames=True is out of range"),
+        ({"save_frames": float("nan")}, "save_frames=nan is out of range"),
+        ({"zones": {"door": [(1, 2)]}}, "zone 'door' cannot be made of"),
+    ],
+)
+def test_options_that_cannot_be_are_told_before_anything_is_opened(model, options, said):
+    with pytest.raises(OptionError, match=said):
+        model.predict("missing.mp4", **options)
+
+
 def test_a_wrong_tracker_or_layer_is_told_before_anything_is_opened(model):
     with pytest.raises(OptionError, match="Did you mean 'ocsort'"):
         model.track("missing.mp4", tracker="ocsrt")

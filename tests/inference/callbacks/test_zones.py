@@ -1,0 +1,300 @@
+import logging
+from collections import defaultdict
+
+import av
+import numpy as np
+import pytest
+
+from framehook.inference.boxes import Boxes
+from framehook.inference.callbacks import Callbacks, ZoneCounter
+from framehook.inference.callbacks.per_source import REMEMBERED, PerTrack
+from framehook.inference.errors import CallbackError, OptionError
+from framehook.inference.sources import TestSource
+
+from .scenes import start
+
+LINE = {"line": [(100, 120), (200, 120)]}
+AREA = {"area": [(100, 100), (200, 100), (200, 200), (100, 200)]}
+
+
+def feet(*rows):
+    """Boxes that stand at (id, x, y) or (id, x, y, class), 10 wide and 20 high."""
+    rows = [(*row, 0)[:4] for row in rows]
+    edges = [(x - 5, y - 20, x + 5, y) for _, x, y, _ in rows]
+    ids, classes = [row[0] for row in rows], [row[3] for row in rows]
+    return Boxes(np.reshape(edges, (-1, 4)), np.full(len(rows), 0.9), classes, ids, orig_shape=(240, 320))
+
+
+def watch(script, *counters, source=None, **options):
+    """A run of a scene of 320 x 240; `script` has the boxes of each frame."""
+    registry = Callbacks()
+
+    def write(predictor):
+        for result in predictor.frame_results:
+            result.boxes = script[result.frame.index] if isinstance(script, list) else script(result.frame)
+
+    registry.add("on_predict_postprocess_end", write, order=-200)
+    for counter in counters:
+        registry.add(counter)
+    return start(f"testsrc:320x240@30:{len(script)}" if source is None else source, callbacks=registry, **options)
+
+
+def count(script, zones, **options):
+    counter = ZoneCounter(zones, **options)
+    list(watch(script, counter))
+    return counter.counts
+
+
+def way(*points, number=0):
+    """One track that is at these points, one a frame; None where it is not seen."""
+    return [feet() if point is None else feet((number, *point)) for point in points]
+
+
+def ways(line):
+    return line["in"], line["out"]
+
+
+UP = [(150, y) for y in range(140, 95, -5)]
+
+
+def test_up_across_a_line_from_left_to_right_is_in_and_down_is_out():
+    assert count(way(*UP), LINE) == {"line": {"in": 1, "out": 0, "classes": {"thing": {"in": 1, "out": 0}}}}
+    assert ways(count(way(*UP[::-1]), LINE)["line"]) == (0, 1)
+    assert ways(count(way(*UP), {"line": LINE["line"][::-1]})["line"]) == (0, 1)
+    assert ways(count(way(*UP, *UP[::-1], *UP), LINE)["line"]) == (2, 1)
+
+
+def test_each_class_is_counted_by_itself():
+    script = [feet((0, 120, y, 0), (1, 150, y, 7), (2, 180, 240 - y, 7)) for _, y in UP]
+    assert count(script, LINE)["line"] == {
+        "in": 2,
+        "out": 1,
+        "classes": {"7": {"in": 1, "out": 1}, "thing": {"in": 1, "out": 0}},
+    }
+
+
+def test_who_walks_round_the_end_of_a_line_has_not_crossed_it():
+    round_the_end = [(180, 140), (190, 140), (220, 140), (220, 120), (220, 100), (190, 100), (180, 100), (180, 90), (180, 80)]
+    assert ways(count(way(*round_the_end), LINE)["line"]) == (0, 0)
+    assert ways(count(way(*round_the_end, *reversed(UP)), LINE)["line"]) == (0, 1)
+
+
+def test_who_comes_from_beyond_the_end_and_passes_between_the_ends_has_crossed():
+    assert ways(count(way((80, 140), (90, 130), (150, 100), (155, 95), (160, 90)), LINE)["line"]) == (1, 0)
+
+
+def test_who_is_hidden_while_crossing_has_crossed():
+    assert ways(count(way(*UP[:3], *[None] * 60, *UP[-3:]), LINE)["line"]) == (1, 0)
+
+
+def test_trembling_on_a_line_and_a_step_back_count_as_nothing():
+    trembling = [(150, 120 + 2 * (-1) ** n) for n in range(40)]
+    assert ways(count(way(*trembling), LINE)["line"]) == (0, 0)
+    assert ways(count(way(*trembling), LINE, min_frames=1)["line"]) == (20, 19)
+    assert ways(count(way((150, 130), (150, 125), (150, 115), (150, 115), (150, 125), (150, 130)), LINE)["line"]) == (0, 0)
+    assert ways(count(way(*UP[:4], *trembling, *UP[-3:]), LINE)["line"]) == (1, 0)
+
+
+@pytest.mark.parametrize(("frames", "crossed"), [(2, 0), (3, 1), (9, 1)])
+def test_a_crossing_counts_once_the_track_has_stayed_beyond_for_min_frames(frames, crossed):
+    assert ways(count(way((150, 140), *[(150, 100)] * frames), LINE)["line"]) == (crossed, 0)
+
+
+def test_tracks_are_not_mixed_up_and_boxes_without_a_track_cross_nothing():
+    below_and_above = [feet((0, 150, 140), (1, 160, 100)) if n % 2 else feet((1, 160, 100), (0, 150, 140)) for n in range(10)]
+    assert ways(count(below_and_above, LINE)["line"]) == (0, 0)
+    assert ways(count(way(*UP, number=-1), LINE)["line"]) == (0, 0)
+
+
+def test_an_area_counts_who_is_inside_the_most_at_once_and_who_ever_was():
+    outside, inside = [feet((9, 50, 150))] * 3, [feet((0, 150, 150), (1, 160, 160), (9, 50, 150))] * 4
+    one_is_left = [feet((0, 150, 150, 7))] * 5
+    assert count([*outside, *inside, *one_is_left], AREA) == {
+        "area": {
+            "inside": 1,
+            "most": 2,
+            "entered": 2,
+            "classes": {"7": {"inside": 1, "entered": 0}, "thing": {"inside": 0, "entered": 2}},
+        }
+    }
+    out_and_in = [*inside, *outside, *inside]
+    assert count(out_and_in, AREA)["area"]["entered"] == 2
+    assert count(inside[:2], AREA)["area"]["entered"] == 0  # not for min_frames yet
+    assert count(inside[:2], AREA, min_frames=1)["area"]["entered"] == 2
+
+
+def test_without_tracks_an_area_counts_boxes_and_a_line_tells_what_it_needs():
+    untracked = [each.with_ids(None) for each in [feet((0, 150, 150), (1, 160, 160))] * 4]
+    assert count(untracked, AREA)["area"] == {
+        "inside": 2,
+        "most": 2,
+        "entered": None,
+        "classes": {"thing": {"inside": 2, "entered": None}},
+    }
+    with pytest.raises(CallbackError, match=r"OptionError: zone 'line' is a line, .* pass tracker='bytetrack'"):
+        count(untracked, {**AREA, **LINE})
+
+
+def test_a_picture_has_no_ids_and_is_counted_all_the_same():
+    counter = ZoneCounter({**AREA, **LINE})
+    script = [feet((0, 150, 150)).with_ids(None)]
+    list(watch(script, counter, source=np.zeros((240, 320, 3), np.uint8)))
+    assert counter.counts["area"]["inside"] == 1
+    assert ways(counter.counts["line"]) == (0, 0)
+
+
+def test_fractions_are_those_of_the_frame_and_who_is_cut_off_by_its_edge_is_inside_it():
+    script = way((150, 240), (150, 240), (150, 240))
+    assert count(script, {"all": [(0, 0), (1, 0), (1, 1), (0, 1)]})["all"]["entered"] == 1
+    assert count(script, {"all": [(0, 0), (319, 0), (319, 239), (0, 239)]})["all"]["entered"] == 1
+    assert ways(count(way(*UP), {"line": [(100 / 320, 0.5), (200 / 320, 0.5)]})["line"]) == (1, 0)
+    assert ways(count(way(*UP), {"line": [(160 / 320, 0.5), (200 / 320, 0.5)]})["line"]) == (0, 0)
+
+
+@pytest.mark.parametrize(("anchor", "expected"), [("bottom", 1), ("center", 0), ("top", 0)])
+def test_the_anchor_is_the_point_that_counts(anchor, expected):
+    assert count(way(*[(150, 104)] * 3), AREA, anchor=anchor)["area"]["inside"] == expected
+
+
+def test_results_carry_the_counts_of_their_own_frame_when_users_see_them():
+    seen = []
+    counter = ZoneCounter(LINE)
+    run = watch(way(*UP), counter)
+    run.predictor.callbacks.add(
+        "on_predict_batch_end", lambda predictor: seen.append(predictor.frame_results[0].data["zones"]["line"]["in"])
+    )
+    results = list(run)
+    assert seen == [0, 0, 0, 0, 0, 0, 0, 1, 1]
+    assert [result.data["zones"]["line"]["in"] for result in results] == seen
+    results[-1].data["zones"]["line"]["in"] = 100
+    assert counter.counts["line"]["in"] == 1
+
+
+def test_a_seek_is_no_way_across_a_line():
+    below, above = way((150, 140), (150, 100))
+    counter = ZoneCounter(LINE)
+    with watch(lambda frame: above if frame.segment else below, counter, source="testsrc:320x240@30:40") as run:
+        for result in run:
+            if result.frame.index == 5:
+                run.seek(1.0)
+    assert result.frame.segment == 1
+    assert result.data["zones"]["line"]["in"] == 0
+
+
+def test_tracks_that_are_known_are_bounded_and_the_ones_seen_last_stay():
+    tracks = PerTrack(list)
+    first = tracks.of(0)
+    for number in range(1, REMEMBERED):
+        tracks.of(number)
+    assert tracks.of(0) is first
+    for number in range(REMEMBERED, 2 * REMEMBERED - 1):
+        tracks.of(number)
+    assert len(tracks.values()) == REMEMBERED
+    assert tracks.of(0) is first
+    tracks.of(-5)
+    assert len(tracks.values()) == REMEMBERED
+
+
+def test_each_source_is_counted_by_itself_and_all_are_summed(tmp_path):
+    files = [tmp_path / "a.mp4", tmp_path / "b.mp4"]
+    for file in files:
+        with av.open(str(file), "w") as container:
+            stream = container.add_stream("mpeg4", rate=10)
+            stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+            for _ in UP:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((240, 320, 3), np.uint8), format="bgr24")))
+            container.mux(stream.encode(None))
+    counter = ZoneCounter({**LINE, **AREA})
+    list(watch(way(*UP), counter, source=[str(file) for file in files]))
+    assert [group.partition("#")[0] for group in counter.sources] == ["a.mp4", "b.mp4"]
+    for counts in counter.sources.values():
+        assert ways(counts["line"]) == (1, 0)
+    assert ways(counter.counts["line"]) == (2, 0)
+    assert (counter.counts["area"]["entered"], counter.counts["area"]["most"]) == (2, 1)
+
+
+def test_sources_of_one_run_whose_frames_come_in_turn_are_not_mixed_up():
+    def script(frame):  # track 0 of one source crosses in, that of the other out
+        return feet((0, 150, 100 if (frame.index < 20) == (frame.size == (324, 240)) else 140))
+
+    counter = ZoneCounter(LINE)
+    sources = [TestSource(size=size, fps=50, frames=40, live=True) for size in ((320, 240), (324, 240))]
+    results = list(watch(script, counter, source=sources))
+    assert len({result.frame.source.group for result in results[: len(results) // 2]}) == 2  # in turn
+    assert sorted(ways(counts["line"]) for counts in counter.sources.values()) == [(0, 1), (1, 0)]
+    assert ways(counter.counts["line"]) == (1, 1)
+
+
+def test_zones_are_drawn_only_when_asked_and_never_on_the_frame():
+    for draw in (True, False):
+        result = list(watch(way(*UP), ZoneCounter({**LINE, **AREA}, draw=draw)))[-1]
+        changed = np.any(result.canvas != result.orig_img, axis=2)
+        assert changed.any() == draw
+        assert changed[120, 105:140].all() == draw
+        assert changed[120:180, 200].all() == draw
+
+
+def test_a_zone_outside_the_frame_is_told(caplog):
+    with caplog.at_level(logging.WARNING, "framehook"):
+        count(way(*UP), {"far": [(400, 0), (500, 50)]})
+        count(way(*UP), {"reaches in": [(100, 200), (500, 50)]})
+    assert [record.getMessage() for record in caplog.records] == [
+        "zone 'far' lies outside the frames of testsrc, 320 x 240, and counts nothing there"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("zones", "said"),
+    [
+        ({"a": [(1, 2)]}, "zone 'a' cannot be made of"),
+        ({"a": [1, 2, 3, 4]}, "zone 'a' cannot be made of"),
+        ({"a": [(1, 2), (3, float("nan"))]}, "zone 'a' cannot be made of"),
+        ({"a": [(1, 2), (1, 2)]}, "zone 'a' has no length"),
+        ({"a": [(1, 2), (2, 4), (3, 6)]}, "zone 'a' has no area"),
+        ([(1, 2), (3, 4)], "zones are points by name"),
+    ],
+)
+def test_what_is_no_zone_is_refused(zones, said):
+    with pytest.raises(OptionError, match=said):
+        ZoneCounter(zones)
+
+
+def test_other_values_out_of_range_are_refused():
+    with pytest.raises(OptionError, match="Did you mean 'bottom'"):
+        ZoneCounter(LINE, anchor="botom")
+    with pytest.raises(OptionError, match="min_frames=0"):
+        ZoneCounter(LINE, min_frames=0)
+
+
+def test_people_followed_by_hand_are_counted_exactly(data_dir):
+    """Counted from the annotation, by hand: every step of every person against each line, each step for itself."""
+    people = defaultdict(list)
+    for frame, number, left, top, width, height in np.loadtxt(data_dir / "clips" / "vtest_gt.txt", delimiter=",")[:, :6]:
+        people[int(frame)].append((int(number), left, top, left + width, top + height))
+    script = [people[number] for number in range(1, max(people) + 1)]
+    frames = [
+        Boxes(
+            np.reshape([row[1:] for row in rows], (-1, 4)),
+            np.ones(len(rows)),
+            np.zeros(len(rows)),
+            [row[0] for row in rows],
+            orig_shape=(576, 768),
+        )
+        for rows in script
+    ]
+    counter = ZoneCounter(
+        {
+            "across": [(0, 300), (768, 300)],
+            "upright": [(384, 0), (384, 576)],
+            "slanting": [(200, 200), (500, 400)],
+            "short": [(300, 250), (340, 250)],
+            "lawn": [(0, 0.6), (0.5, 0.6), (0.5, 1), (0, 1)],
+        }
+    )
+    list(watch(frames, counter, source=f"testsrc:768x576@10:{len(frames)}"))
+    counts = counter.counts
+    assert [ways(counts[name]) for name in ("across", "upright", "slanting", "short")] == [(20, 14), (14, 18), (10, 14), (1, 3)]
+    on_lawn = [{row[0] for row in rows if (row[1] + row[3]) / 2 <= 384 and row[4] >= 345.6} for rows in script]
+    assert counts["lawn"]["most"] == max(map(len, on_lawn))
+    assert counts["lawn"]["inside"] == len(on_lawn[-1])
+    assert counts["lawn"]["entered"] == len(set().union(*on_lawn))
