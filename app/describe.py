@@ -13,7 +13,8 @@ from framehook.inference.backends import Backend
 from framehook.inference.detector import Detector
 from framehook.inference.errors import UnknownLayoutError
 from framehook.inference.load import BUNDLED, bundled_model
-from framehook.inference.network import TensorInfo
+from framehook.inference.network import TensorInfo, image_input
+from framehook.inference.preprocess import InputFormat
 
 LONGEST: Final = 160
 """Characters of a metadata entry or of a list of classes that are shown."""
@@ -55,7 +56,7 @@ def _print_rows(console: Console, path: Path, rows: Iterable[tuple[str, str]]) -
 
 def _rows(detector: Detector) -> Iterator[tuple[str, str]]:
     form = detector.form
-    after = "overlaps are suppressed here" if detector.decoder.needs_nms else "overlaps are suppressed inside"
+    after = "overlaps are suppressed here" if detector.decoder.needs_nms else "boxes come out without overlaps"
     yield "layout", f"{detector.decoder.name}, {after}"
     yield "classes", _classes(detector.names)
     order = "RGB" if form.rgb else "BGR"
@@ -64,7 +65,18 @@ def _rows(detector: Detector) -> Iterator[tuple[str, str]]:
         "picture",
         f"{order}, {form.fit.value.replace('_', ' ')} fit, {width}x{height}{'' if _is_fixed(detector) else ' or another size'}",
     )
+    yield "pixels", _pixels(form)
     yield from _network_rows(detector.backend)
+
+
+def _pixels(form: InputFormat) -> str:
+    """`0..1`, or `0..255, less 103.53 116.28 123.675, by 57.375 57.12 58.395`, in the order of the channels."""
+    text = f"0..{255 * form.scale:g}"
+    if form.mean is not None:
+        text += f", less {' '.join(f'{value:g}' for value in form.mean)}"
+    if form.std is not None:
+        text += f", by {' '.join(f'{value:g}' for value in form.std)}"
+    return text
 
 
 def _network_rows(backend: Backend) -> Iterator[tuple[str, str]]:
@@ -78,7 +90,7 @@ def _network_rows(backend: Backend) -> Iterator[tuple[str, str]]:
 
 
 def _is_fixed(detector: Detector) -> bool:
-    return None not in detector.backend.network.inputs[0].shape[1:]
+    return None not in image_input(detector.backend.network).shape[1:]
 
 
 def _classes(names: Mapping[int, str]) -> str:

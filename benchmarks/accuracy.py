@@ -31,11 +31,12 @@ def main() -> None:
     data = Path(os.environ.get("FRAMEHOOK_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=None, help="an .onnx file; left out, the bundled detector")
+    parser.add_argument("--decoder", default=None, help="the layout of its outputs, where the file does not tell")
     parser.add_argument("--clip", type=Path, default=data / "clips" / "vtest.avi")
     parser.add_argument("--truth", type=Path, default=data / "clips" / "vtest_gt.txt", help="boxes in MOT format")
     args = parser.parse_args()
 
-    model = Model(args.model)
+    model = Model(args.model, decoder=args.decoder)
     truth = read_mot(args.truth)
     person = next((number for number, name in model.names.items() if name == "person"), 0)
     pairs = []

@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,7 @@ from framehook.inference.decoders.nms import select, suppress
 from framehook.inference.decoders.outputs import FiniteFilter
 from framehook.inference.errors import FramehookError, InferenceError, OptionError, UnknownLayoutError, did_you_mean, one_line
 from framehook.inference.geometry import Letterbox
+from framehook.inference.network import image_input
 from framehook.inference.options import PredictOptions
 from framehook.inference.preprocess import InputFormat, Preprocessor
 
@@ -79,7 +79,8 @@ class Detector:
         self.decoder = decoder
         self.names = names
         self.form = form
-        shape = backend.network.inputs[0].shape
+        picture = image_input(backend.network)
+        shape, self._dtype = picture.shape, picture.dtype
         self._fixed_batch = shape[0]
         height, width = (shape[1], shape[2]) if form.channels_last else (shape[2], shape[3])
         self._graph_size = None if width is None or height is None else (width, height)
@@ -222,8 +223,7 @@ class Detector:
         try:
             return self._idle[size, batch].pop()
         except (KeyError, IndexError):
-            dtype: Any = self.backend.network.inputs[0].dtype
-            return Preprocessor(self.form, input_size=size, batch=batch, dtype=dtype)
+            return Preprocessor(self.form, input_size=size, batch=batch, dtype=self._dtype)
 
     def _give_back(self, size: tuple[int, int], batch: int, preprocessor: Preprocessor) -> None:
         for stale in list(self._idle)[:-MAX_SHAPES]:

@@ -33,11 +33,13 @@ def load_detector(
         decoder: Name of an output layout, a decoder, or a function; None to recognise the layout.
 
     Raises:
-        ModelNotFoundError, ModelFormatError: there is no such file, or it is damaged or no model.
+        ModelNotFoundError, ModelFormatError: there is no such file, or it is damaged or no model, or takes other inputs.
         UnknownLayoutError: no decoder reads its outputs.
         OptionError: the device cannot be used.
     """
     backend = open_backend(spec, device)
+    if isinstance(backend, OnnxBackend):
+        backend.check_inputs()
     chosen = resolve_decoder(decoder, backend.network)
     return Detector(
         backend,

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+
+from framehook.inference.errors import ModelFormatError
+
+ORIGINAL_SIZES: Final = "orig_target_sizes"
+"""Input N x 2 of whole numbers: the (width, height) that a DETR with postprocessing inside scales its boxes to."""
+PIXEL_MASK: Final = "pixel_mask"
+"""Input N x H x W: one where a DETR shall look, zero in the padding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +46,24 @@ class NetworkInfo:
     outputs: tuple[TensorInfo, ...]
     metadata: Mapping[str, str] = field(default_factory=dict)
     source: str = "network"
+
+
+def image_input(network: NetworkInfo) -> TensorInfo:
+    """The first input of four axes, which takes the picture.
+
+    Raises:
+        ModelFormatError: there is none.
+    """
+    for tensor in network.inputs:
+        if len(tensor.shape) == 4:
+            return tensor
+    shapes = ", ".join(f"{tensor.name} {tensor.shape}" for tensor in network.inputs) or "none"
+    raise ModelFormatError(
+        f"{network.source} takes no picture: inputs are {shapes}; expected one of four axes, N x 3 x H x W or N x H x W x 3"
+    )
+
+
+def channels_last(picture: TensorInfo, otherwise: bool = False) -> bool:
+    """Whether a picture's axes are N x H x W x 3 rather than N x 3 x H x W; `otherwise` where the shape does not tell."""
+    last, first = picture.shape[3] == 3, picture.shape[1] == 3
+    return last if last != first else otherwise

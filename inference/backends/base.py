@@ -27,7 +27,9 @@ class Backend(Protocol):
     device: str
 
     def infer(self, tensor: Tensor) -> list[Tensor]:
-        """Run the network on one input tensor, which is used again after the call.
+        """Run the network on a tensor of pictures, which is used again after the call.
+
+        What a network takes beside pictures is the backend's to fill in.
 
         The outputs are fresh arrays in the graph's order: never views of the input, never written to by a later call.
 

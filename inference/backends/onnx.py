@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ import numpy as np
 import onnxruntime as ort
 
 from framehook.inference.backends.base import Mode, Tensor, usable_cores
+from framehook.inference.backends.companions import Companions, picture_of
 from framehook.inference.errors import InferenceError, ModelFormatError, ModelNotFoundError, OptionError, one_line
 from framehook.inference.network import NetworkInfo, TensorInfo
 
@@ -124,31 +125,46 @@ class OnnxBackend:
             self._asked = Device(used)
         self.device = str(self._asked)
         self.network = _describe(self._session, Path(path))
-        self._input = self.network.inputs[0].name
+        picture = picture_of(self.network)
+        self._input = picture.name
+        self._companions = Companions(self.network, picture)
         self._outputs = [output.name for output in self.network.outputs]
         self._throughput: OnnxBackend | None = None
         self._lock = threading.Lock()
 
     def infer(self, tensor: Tensor) -> list[Tensor]:
-        """Run the graph on one input tensor; the outputs are fresh arrays.
+        """Run the graph on a tensor of pictures; the outputs are fresh arrays.
+
+        Other inputs are filled as `Companions` does.
 
         Raises:
             InferenceError: ONNX Runtime refused the input or failed.
         """
         try:
+            inputs = {self._input: tensor, **self._companions.fill(tensor)}
             if self._asked.kind in BOUND:
-                return self._infer_bound(tensor)
-            outputs: list[Tensor] = self._session.run(self._outputs, {self._input: tensor})
+                return self._infer_bound(inputs)
+            outputs: list[Tensor] = self._session.run(self._outputs, inputs)
         except Exception as error:  # ONNX Runtime raises a dozen types of its own
             raise InferenceError(
                 f"{self.path.name} failed on an input of shape {'x'.join(map(str, tensor.shape))}: {one_line(error)[:300]}"
             ) from error
         return outputs
 
-    def _infer_bound(self, tensor: Tensor) -> list[Tensor]:
+    def check_inputs(self) -> None:
+        """Raise ModelFormatError where the graph takes inputs that nothing can be put into."""
+        if unknown := self._companions.unknown:
+            told = ", ".join(f"{each.name} ({each.dtype}, {len(each.shape)} axes)" for each in unknown)
+            raise ModelFormatError(
+                f"{self.path} takes more than a picture: {told}; only orig_target_sizes (N x 2) and pixel_mask (N x H x W) can "
+                "be filled in, so export the model without the rest"
+            )
+
+    def _infer_bound(self, inputs: Mapping[str, Tensor]) -> list[Tensor]:
         """Run with device memory bound to the outputs, so that they are copied once, when all of them are ready."""
         binding = self._session.io_binding()
-        binding.bind_cpu_input(self._input, tensor)
+        for name, tensor in inputs.items():
+            binding.bind_cpu_input(name, tensor)
         for name in self._outputs:
             binding.bind_output(name, _memory_of(self._asked), self._asked.number)
         self._session.run_with_iobinding(binding)

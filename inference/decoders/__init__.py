@@ -2,8 +2,10 @@
 
 from framehook.inference.decoders.base import Candidates, Decoder, NetworkAware
 from framehook.inference.decoders.coco import COCO_NAMES
+from framehook.inference.decoders.detr import DetrDecoder, DetrDeployDecoder, RfDetrDecoder, RtDetrDecoder
 from framehook.inference.decoders.end2end import End2EndDecoder
 from framehook.inference.decoders.metadata import describe, input_format_of
+from framehook.inference.decoders.nanodet import NanoDetDecoder
 from framehook.inference.decoders.nms import select, suppress
 from framehook.inference.decoders.recognise import (
     ClassNames,
@@ -33,6 +35,11 @@ __all__ = [
     "YoloDecoder",
     "YoloV5Decoder",
     "YoloxDecoder",
+    "NanoDetDecoder",
+    "RtDetrDecoder",
+    "RfDetrDecoder",
+    "DetrDecoder",
+    "DetrDeployDecoder",
     "End2EndDecoder",
     "TfDetectionDecoder",
     # decoders of your own

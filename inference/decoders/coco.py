@@ -1,4 +1,4 @@
-"""The 80 object classes of COCO, in the order every COCO-80 detector numbers them (Lin et al., "Microsoft COCO", 2014)."""
+"""The 80 object classes of COCO (Lin et al., "Microsoft COCO", 2014), and their two numberings."""
 
 from __future__ import annotations
 
@@ -14,3 +14,9 @@ COCO_NAMES: Final = (
     *("dining table", "toilet", "tv", "laptop", "mouse", "remote", "keyboard", "cell phone", "microwave", "oven"),
     *("toaster", "sink", "refrigerator", "book", "clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush"),
 )
+"""In the order every COCO-80 detector numbers them, from 0."""
+
+_UNUSED_IDS: Final = frozenset({12, 26, 29, 30, 45, 66, 68, 69, 71, 83})
+
+COCO_NAMES_BY_ID: Final = dict(zip((number for number in range(1, 91) if number not in _UNUSED_IDS), COCO_NAMES, strict=True))
+"""By the numbers of COCO's annotation files, 1 to 90 with ten gaps, which the DETR family uses."""

@@ -11,8 +11,8 @@ Framehook's own keys start with `framehook.`; `describe` writes them and `input_
     framehook.pad       grey level of the padding, 0..255
     framehook.size      JSON list of width and height, used where the graph leaves them open
 
-The keys `task`, `names`, `imgsz`, `end2end` and `head` are read as the exporter of Ultralytics writes them, Python literals
-included.
+The keys `task`, `names`, `imgsz`, `end2end`, `head` and `description` are read as the exporter of Ultralytics writes them,
+Python literals included, and of RF-DETR's `rfdetr_inference` the task and the class names.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ import numpy as np
 from framehook.inference.decoders.base import Decoder
 from framehook.inference.errors import ModelFormatError
 from framehook.inference.geometry import Fit
-from framehook.inference.network import NetworkInfo, TensorInfo
+from framehook.inference.network import NetworkInfo, TensorInfo, channels_last, image_input
 from framehook.inference.preprocess import InputFormat
 
 LAYOUT_KEY: Final = "framehook.layout"
+_RFDETR_KEY: Final = "rfdetr_inference"
 
 _log = logging.getLogger("framehook")
 
@@ -71,10 +72,10 @@ def input_format_of(network: NetworkInfo, decoder: Decoder) -> InputFormat:
     if tensor.dtype == np.uint8:
         form = dataclasses.replace(form, scale=1, mean=None, std=None)
     form = dataclasses.replace(form, **_own_entries(network))
-    channels_last = _channels_last(tensor, form.channels_last)
-    width, height = _fixed_size(tensor, channels_last)
+    last = channels_last(tensor, form.channels_last)
+    width, height = _fixed_size(tensor, last)
     size = _open_size(network, form.size)
-    return dataclasses.replace(form, channels_last=channels_last, size=(width or size[0], height or size[1]))
+    return dataclasses.replace(form, channels_last=last, size=(width or size[0], height or size[1]))
 
 
 def fixed_input_size(network: NetworkInfo) -> tuple[int | None, int | None]:
@@ -83,22 +84,7 @@ def fixed_input_size(network: NetworkInfo) -> tuple[int | None, int | None]:
         tensor = image_input(network)
     except ModelFormatError:
         return None, None
-    return _fixed_size(tensor, _channels_last(tensor, False))
-
-
-def image_input(network: NetworkInfo) -> TensorInfo:
-    """The first input of four axes.
-
-    Raises:
-        ModelFormatError: there is none.
-    """
-    for tensor in network.inputs:
-        if len(tensor.shape) == 4:
-            return tensor
-    shapes = ", ".join(f"{tensor.name} {tensor.shape}" for tensor in network.inputs) or "none"
-    raise ModelFormatError(
-        f"{network.source} takes no picture: inputs are {shapes}; expected one of four axes, N x 3 x H x W or N x H x W x 3"
-    )
+    return _fixed_size(tensor, channels_last(tensor))
 
 
 def literal(network: NetworkInfo, key: str) -> Any:
@@ -115,13 +101,16 @@ def literal(network: NetworkInfo, key: str) -> Any:
 
 
 def declared_names(network: NetworkInfo) -> dict[int, str] | None:
-    """Class names from the entry `names`: a dict or list, as JSON or Python literal; None where absent.
+    """Class names from the entry `names`: a dict or list, as JSON or Python literal; else from RF-DETR's; None where absent.
 
     An entry that cannot be read is ignored with a logged warning.
     """
-    if "names" not in network.metadata:
+    if "names" in network.metadata:
+        key, names = "names", literal(network, "names")
+    elif "class_id_to_name" in (notes := _rfdetr_notes(network)):
+        key, names = _RFDETR_KEY, notes["class_id_to_name"]
+    else:
         return None
-    names = literal(network, "names")
     try:
         pairs = names.items() if isinstance(names, dict) else enumerate(names) if isinstance(names, list | tuple) else ()
         table = {int(number): str(name) for number, name in pairs}
@@ -129,19 +118,30 @@ def declared_names(network: NetworkInfo) -> dict[int, str] | None:
         table = {}
     if not table or min(table) < 0:
         _log.warning(
-            "%s: class names in the metadata cannot be read and are ignored: %.80r", network.source, network.metadata["names"]
+            "%s: class names in the metadata cannot be read and are ignored: %.80r", network.source, network.metadata[key]
         )
         return None
     return table
 
 
-def _channels_last(tensor: TensorInfo, otherwise: bool) -> bool:
-    last, first = tensor.shape[3] == 3, tensor.shape[1] == 3
-    return last if last != first else otherwise
+def declared_count(network: NetworkInfo) -> int | None:
+    """How many class numbers the metadata names, gaps included; None where it names none."""
+    names = declared_names(network)
+    return None if names is None else max(names) + 1
 
 
-def _fixed_size(tensor: TensorInfo, channels_last: bool) -> tuple[int | None, int | None]:
-    height, width = tensor.shape[1:3] if channels_last else tensor.shape[2:4]
+def declared_task(network: NetworkInfo) -> str:
+    """What the metadata says that the network is for; `detect` where it does not."""
+    return network.metadata.get("task") or str(_rfdetr_notes(network).get("task", "detect"))
+
+
+def _rfdetr_notes(network: NetworkInfo) -> dict[str, Any]:
+    notes = literal(network, _RFDETR_KEY)
+    return notes if isinstance(notes, dict) else {}
+
+
+def _fixed_size(tensor: TensorInfo, last: bool) -> tuple[int | None, int | None]:
+    height, width = tensor.shape[1:3] if last else tensor.shape[2:4]
     return width, height
 
 

@@ -1,4 +1,4 @@
-"""Finding the tensor with the proposals among a network's outputs, and keeping broken numbers out of results."""
+"""Finding the tensor with the proposals among a network's outputs, from logits to scores, and keeping broken numbers out."""
 
 from __future__ import annotations
 
@@ -41,6 +41,22 @@ def wrong_shape(outputs: Sequence[npt.NDArray[Any]], *, layout: str, axes: str) 
     """The error for outputs that do not have the shape of a layout."""
     shapes = ", ".join(" x ".join(map(str, output.shape)) for output in outputs) or "none"
     return UnknownLayoutError(f"outputs of shape {shapes} do not fit layout '{layout}' ({axes}); name another with decoder=")
+
+
+def sigmoid(logits: FloatArray) -> FloatArray:
+    """Scores 0..1 of logits, as a new array."""
+    # A very negative logit overflows to infinity here, and its score is the zero it should be.
+    with np.errstate(over="ignore"):
+        scores: FloatArray = np.exp(-logits)
+    scores += 1
+    return np.reciprocal(scores, out=scores)
+
+
+def logit(score: float) -> float:
+    """The logit of a score from 0 to 1: what logits are compared with, so that only those that pass need their sigmoid."""
+    if score <= 0:
+        return -math.inf
+    return math.inf if score >= 1 else math.log(score / (1 - score))
 
 
 class FiniteFilter:

@@ -5,8 +5,17 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from framehook.inference.decoders.base import Decoder, NetworkAware
-from framehook.inference.decoders.coco import COCO_NAMES
-from framehook.inference.decoders.metadata import LAYOUT_KEY, declared_names, fixed_input_size, literal
+from framehook.inference.decoders.coco import COCO_NAMES, COCO_NAMES_BY_ID
+from framehook.inference.decoders.detr import COCO_IDS, layout_of_detr, query_columns, without_background
+from framehook.inference.decoders.metadata import (
+    LAYOUT_KEY,
+    declared_count,
+    declared_names,
+    declared_task,
+    fixed_input_size,
+    literal,
+)
+from framehook.inference.decoders.nanodet import PLUS_STRIDES, STRIDES, cell_count, class_columns
 from framehook.inference.decoders.registry import (
     DecodeFunction,
     FunctionDecoder,
@@ -22,6 +31,8 @@ DecoderSpec: TypeAlias = str | Decoder | type[Decoder] | DecodeFunction | None
 
 _STRIDE_SETS = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32))
 """Grids of the usual heads, of those for large inputs (P6), and of those for small objects (P2)."""
+_DETRS = ("rtdetr", "rfdetr", "detr")
+"""Layouts of class scores and boxes of queries."""
 
 
 class ClassNames(dict[int, str]):
@@ -56,21 +67,22 @@ def recognise(network: NetworkInfo) -> Decoder:
     """Find the decoder of a network: from its metadata, else from names and shapes of its outputs.
 
     Layouts that look alike are told apart by the number of proposals, which is a multiple of the number of grid cells in the
-    input: one a cell for YOLOv8 and YOLOX, three a cell for YOLOv5. What stays ambiguous is refused, never guessed.
+    input: one a cell for YOLOv8, YOLOX and NanoDet, three a cell for YOLOv5; networks of the DETR family by the names of their
+    outputs. What stays ambiguous is refused, never guessed.
 
     Raises:
         UnknownLayoutError: the layout is not known, or the network is no detector; the message lists outputs and layouts.
     """
     if layout := network.metadata.get(LAYOUT_KEY, "").strip():
         return _for_network(get_decoder(layout), network)
-    task = network.metadata.get("task", "detect")
+    task = declared_task(network)
     if task != "detect":
         raise UnknownLayoutError(f"{network.source} is a model for the task '{task}'; only detection models can be used")
     name = _by_names_and_shapes(network)
     if name is None:
         outputs = ", ".join(f"{output.name} [{_shape(output)}]" for output in network.outputs)
         raise UnknownLayoutError(
-            f"cannot tell how the outputs of {network.source} are laid out: {outputs}. Known layouts are "
+            f"cannot tell how the outputs of {network.source} are laid out: {outputs}.{_hint(network)} Known layouts are "
             f"{', '.join(known_decoders())}; name one with decoder=, or pass a decoder of your own (register_decoder)"
         )
     return _for_network(get_decoder(name), network)
@@ -78,6 +90,8 @@ def recognise(network: NetworkInfo) -> Decoder:
 
 def class_names_of(network: NetworkInfo, decoder: Decoder, nc: int | None = None) -> dict[int, str]:
     """Names of the classes by number: from metadata, else those of COCO for 80 classes, else `class0`, `class1` ...
+
+    The DETR family has COCO's classes under 91 numbers, of which those that mean nothing get no name.
 
     Args:
         network: The network.
@@ -89,7 +103,10 @@ def class_names_of(network: NetworkInfo, decoder: Decoder, nc: int | None = None
     """
     if nc is None:
         nc = class_count(network, decoder)
-    names = ClassNames(declared_names(network) or (enumerate(COCO_NAMES) if nc == len(COCO_NAMES) else ()))
+    declared = declared_names(network)
+    if declared is None and nc == COCO_IDS and decoder.name in _DETRS:
+        return ClassNames(COCO_NAMES_BY_ID)
+    names = ClassNames(declared or (enumerate(COCO_NAMES) if nc == len(COCO_NAMES) else ()))
     # Where nothing tells the number of classes there is at least one.
     for number in range(nc or not names):
         names.setdefault(number, names[number])
@@ -101,9 +118,16 @@ def class_count(network: NetworkInfo, decoder: Decoder) -> int | None:
     rows, columns = _proposal_axes(network) or (None, None)
     if decoder.name == "yolo":
         return None if rows is None else rows - 4
-    if decoder.name in ("yolov5", "yolox"):
-        return None if columns is None else columns - 5
-    return None
+    if decoder.name in _DETRS:
+        queries = query_columns(network)
+        if queries is not None:
+            return {"rtdetr": queries, "rfdetr": without_background(queries), "detr": queries - 1}[decoder.name]
+        return columns - 4 if decoder.name == "rtdetr" and columns is not None else None
+    if columns is None:
+        return None
+    if decoder.name == "nanodet":
+        return class_columns(columns, declared_count(network))
+    return columns - 5 if decoder.name in ("yolov5", "yolox") else None
 
 
 def _for_network(decoder: Decoder, network: NetworkInfo) -> Decoder:
@@ -114,9 +138,20 @@ def _shape(tensor: TensorInfo) -> str:
     return " x ".join("?" if axis is None else str(axis) for axis in tensor.shape)
 
 
+def _hint(network: NetworkInfo) -> str:
+    if query_columns(network) is None:
+        return ""
+    return (
+        " They are class scores and boxes of the DETR family, and their number does not tell of which of its layouts: rtdetr "
+        "(RT-DETR, D-FINE), rfdetr (RF-DETR, Deformable DETR) or detr (DETR, whose last class is the background)."
+    )
+
+
 def _by_names_and_shapes(network: NetworkInfo) -> str | None:
     if order_by_name([output.name for output in network.outputs]) is not None or _looks_like_tf(network):
         return "tf_detection"
+    if (layout := layout_of_detr(network)) is not None:
+        return layout
     axes = _proposal_axes(network)
     if axes is None:
         return None
@@ -151,16 +186,18 @@ def _proposal_axes(network: NetworkInfo) -> tuple[int | None, int | None] | None
 
 def _fitting_layouts(network: NetworkInfo, rows: int | None, columns: int | None, *, nc: int | None) -> list[str]:
     """Layouts that N x rows x columns can be, given the input size and the number of classes as far as they are known."""
-    if "RTDETR" in network.metadata.get("head", "").upper():
+    four_and_classes = columns is not None and nc is not None and columns == 4 + nc
+    if _says_rtdetr(network):
         # Its N x 300 x (4 + classes) would pass for finished detections where it has two classes.
-        return []
+        return ["rtdetr"] if four_and_classes else []
     width, height = fixed_input_size(network)
     if width is None or height is None:
         one_a_cell: set[int] = set()
-        yolox_cells = None
+        yolox_cells = nanodet_cells = plus_cells = None
     else:
         one_a_cell = {sum(-(-width // s) * -(-height // s) for s in strides) for strides in _STRIDE_SETS}
         yolox_cells = sum((width // s) * (height // s) for s in _STRIDE_SETS[0])
+        nanodet_cells, plus_cells = (cell_count((width, height), strides) for strides in (STRIDES, PLUS_STRIDES))
     three_a_cell = {3 * cells for cells in one_a_cell}
     nc_as_rows = rows is not None and nc is not None and rows == 4 + nc
     nc_as_columns = columns is not None and columns >= 6 and nc in (None, columns - 5)
@@ -176,9 +213,21 @@ def _fitting_layouts(network: NetworkInfo, rows: int | None, columns: int | None
         fits.append("yolox")
     if columns == 6 and (rows is None or rows not in one_a_cell | three_a_cell):
         fits.append("end2end")
+    classes = None if columns is None else class_columns(columns, nc)
+    # YOLOX has as many cells on three grids: there, columns that leave the classes of COCO are a sign, others are not.
+    sure = nc is not None or classes == len(COCO_NAMES)
+    if rows is not None and classes is not None and (rows == plus_cells or (rows == nanodet_cells and sure)):
+        fits.append("nanodet")
+    if four_and_classes and "task" in network.metadata and (rows is None or rows not in one_a_cell | three_a_cell):
+        fits.append("rtdetr")
     if rows is None and columns is None and "task" not in network.metadata:
         return []
     return fits
+
+
+def _says_rtdetr(network: NetworkInfo) -> bool:
+    said = network.metadata.get("head", "") + network.metadata.get("description", "")
+    return "rtdetr" in said.lower().replace("-", "")
 
 
 def _layouts_of_exporter(network: NetworkInfo) -> tuple[str, ...]:

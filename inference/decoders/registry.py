@@ -9,7 +9,9 @@ from typing import Any, Final, TypeAlias, TypeVar
 import numpy.typing as npt
 
 from framehook.inference.decoders.base import Candidates, Decoder
+from framehook.inference.decoders.detr import DetrDecoder, DetrDeployDecoder, RfDetrDecoder, RtDetrDecoder
 from framehook.inference.decoders.end2end import End2EndDecoder
+from framehook.inference.decoders.nanodet import NanoDetDecoder
 from framehook.inference.decoders.tf_detection import TfDetectionDecoder
 from framehook.inference.decoders.yolo import YoloDecoder, YoloV5Decoder
 from framehook.inference.decoders.yolox import YoloxDecoder
@@ -24,6 +26,11 @@ _BUILT_IN: Final[dict[str, Callable[[], Decoder]]] = {
     "yolov5": YoloV5Decoder,
     "end2end": End2EndDecoder,
     "yolox": YoloxDecoder,
+    "nanodet": NanoDetDecoder,
+    "rtdetr": RtDetrDecoder,
+    "rfdetr": RfDetrDecoder,
+    "detr": DetrDecoder,
+    "detr_deploy": DetrDeployDecoder,
     "tf_detection": TfDetectionDecoder,
 }
 _added: Final[dict[str, Callable[[], Decoder]]] = {}

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -5,6 +7,7 @@ from framehook.inference.decoders import FunctionDecoder
 from framehook.inference.decoders.base import Candidates
 from framehook.inference.detector import Detector
 from framehook.inference.errors import InferenceError, OptionError
+from framehook.inference.network import TensorInfo
 from framehook.inference.options import OPTION_NAMES, PredictArgs, PredictOptions
 from framehook.inference.preprocess import InputFormat
 
@@ -131,3 +134,13 @@ def test_what_a_decoder_of_ones_own_gives_that_is_not_finite_is_left_out(needs_n
     (found,) = ours.find([picture(9)], PredictOptions()).boxes
     assert found.conf.tolist() == pytest.approx([0.9])
     assert found.xyxy.tolist() == [[2, 2, 9, 9]]
+
+
+def test_the_picture_need_not_be_the_first_input():
+    net = detector()
+    sizes = TensorInfo("sizes", (7, 2), np.dtype(np.int64))
+    net.backend.network = dataclasses.replace(net.backend.network, inputs=(sizes, *net.backend.network.inputs))
+    ours = Detector(net.backend, net.decoder, names=net.names, form=net.form)
+    assert ours.input_size(PredictOptions()) == (32, 32)
+    found = ours.find([picture(10), picture(20)], PredictOptions(conf=0.001))
+    assert [round(float(boxes.conf[0]) * 255) for boxes in found.boxes] == [10, 20]

@@ -89,7 +89,10 @@ def every_fifth_frame(clip: Path) -> Iterator[tuple[int, np.ndarray]]:
     capture.release()
 
 
-@pytest.mark.parametrize(("file", "least"), [("yolox_nano_416", 0.895), ("pedestrian_ssdlite", 0.61), ("person320", 0.68)])
+@pytest.mark.parametrize(
+    ("file", "least"),
+    [("yolox_nano_416", 0.895), ("nanodet_plus_m_416", 0.915), ("pedestrian_ssdlite", 0.61), ("person320", 0.68)],
+)
 def test_real_networks_keep_their_accuracy(accuracy: ModuleType, data_dir: Path, file: str, least: float) -> None:
     backend = OnnxBackend(data_dir / "models" / f"{file}.onnx")
     decoder = recognise(backend.network)

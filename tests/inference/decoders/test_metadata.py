@@ -36,7 +36,7 @@ def test_what_is_described_is_read_back(form: InputFormat) -> None:
 
 
 def test_without_metadata_the_habit_of_the_layout_holds() -> None:
-    for name in ("yolo", "yolov5", "yolox", "end2end"):
+    for name in ("yolo", "yolov5", "yolox", "nanodet", "end2end", "rtdetr", "rfdetr", "detr", "detr_deploy"):
         assert input_format_of(network(), get_decoder(name)) == get_decoder(name).input_format
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +54,8 @@ def network(*outputs: Shape, metadata: dict[str, str] | None = None, picture: Sh
         ((1, 25500, 85), "yolov5"),  # v5 with a P6 head
         ((1, 300, 6), "end2end"),
         ((None, 100, 6), "end2end"),
+        ((1, 8500, 112), "nanodet"),
+        ((1, 8500, 33), "nanodet"),  # one class
     ],
 )
 def test_layouts_are_told_apart_by_shape_alone(shape: Shape, layout: str) -> None:
@@ -63,7 +64,13 @@ def test_layouts_are_told_apart_by_shape_alone(shape: Shape, layout: str) -> Non
 
 @pytest.mark.parametrize(
     ("shape", "layout"),
-    [((1, 84, 1680), "yolo"), ((1, 1680, 85), "yolox"), ((1, 5040, 85), "yolov5"), ((1, 300, 6), "end2end")],
+    [
+        ((1, 84, 1680), "yolo"),
+        ((1, 1680, 85), "yolox"),
+        ((1, 5040, 85), "yolov5"),
+        ((1, 300, 6), "end2end"),
+        ((1, 1700, 112), "nanodet"),
+    ],
 )
 def test_inputs_need_not_be_square(shape: Shape, layout: str) -> None:
     assert recognise(network(shape, picture=(1, 3, 256, 320))).name == layout
@@ -80,10 +87,97 @@ def test_inputs_need_not_be_square(shape: Shape, layout: str) -> None:
         ((None, None, 6), V8 | {"names": names(1), "end2end": "False"}, "end2end"),
         ((None, None, 85), V5 | {"names": names(80)}, "yolov5"),
         ((None, None, 6), V5 | {"names": names(1)}, "yolov5"),
+        ((1, 300, 84), V8 | {"names": names(80)}, "rtdetr"),
+        ((None, None, 84), V8 | {"names": names(80)}, "rtdetr"),
+        ((1, 300, 6), V8 | {"names": names(2), "head": "RTDETRDecoder"}, "rtdetr"),
+        ((1, 300, 6), V8 | {"names": names(2), "description": "Ultralytics rtdetr-l model"}, "rtdetr"),
+        ((1, 300, 6), V8 | {"names": names(2)}, "end2end"),
     ],
 )
 def test_open_axes_are_decided_by_what_else_is_known(shape: Shape, metadata: dict[str, str], layout: str) -> None:
     assert recognise(network(shape, metadata=metadata, picture=(None, 3, None, None))).name == layout
+
+
+@pytest.mark.parametrize(
+    ("shape", "classes", "layout"),
+    [
+        ((1, 8500, 71), 3, "nanodet"),
+        ((1, 8400, 112), 80, "nanodet"),
+        ((1, 8400, 124), 80, "nanodet"),
+        ((1, 8400, 85), 80, "yolox"),
+    ],
+)
+def test_names_tell_nanodet_and_its_bins_from_yolox(shape: Shape, classes: int, layout: str) -> None:
+    assert recognise(network(shape, metadata={"names": names(classes)})).name == layout
+
+
+SCORES_AND_BOXES = ("logits", "pred_boxes")
+
+
+@pytest.mark.parametrize(
+    ("called", "columns", "metadata", "layout"),
+    [
+        (SCORES_AND_BOXES, 80, {}, "rtdetr"),
+        (SCORES_AND_BOXES, 91, {}, "rfdetr"),
+        (SCORES_AND_BOXES, 92, {}, "detr"),
+        (("pred_logits", "pred_boxes"), 80, {}, "rtdetr"),
+        (("pred_logits", "pred_boxes"), 92, {}, "detr"),
+        (SCORES_AND_BOXES, 6, {"names": names(5)}, "detr"),
+        (SCORES_AND_BOXES, 80, {"names": names(80)}, "rtdetr"),
+        (SCORES_AND_BOXES, 80, {"names": names(79)}, "detr"),
+        (("labels", "dets"), 91, {}, "rfdetr"),
+        (("labels", "dets"), 4, {}, "rfdetr"),  # three classes and the background
+        (("labels", "dets"), 80, {}, "rfdetr"),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_detr_family_is_told_apart_by_names_and_columns(
+    called: tuple[str, str], columns: int, metadata: dict[str, str], layout: str, turned: bool
+) -> None:
+    assert recognise(queries(called, columns, metadata, turned)).name == layout
+
+
+def queries(called: tuple[str, str], columns: int, metadata: dict[str, str], turned: bool = False) -> NetworkInfo:
+    kind = np.dtype(np.float32)
+    tensors = [TensorInfo(called[0], (None, 300, columns), kind), TensorInfo(called[1], (None, 300, 4), kind)]
+    picture = TensorInfo("pixel_values", (None, 3, 640, 640), kind)
+    return NetworkInfo((picture,), tuple(tensors[::-1] if turned else tensors), metadata, source="some.onnx")
+
+
+@pytest.mark.parametrize(
+    ("called", "columns", "metadata"),
+    [
+        (SCORES_AND_BOXES, 5, {}),
+        (SCORES_AND_BOXES, 5, {"names": names(5)}),
+        (SCORES_AND_BOXES, 80, {"names": names(7)}),
+        (("logits", "boxes"), 80, {}),  # normalised inside by some, not by others
+        (("scores", "places"), 91, {}),
+    ],
+)
+def test_queries_that_may_be_several_layouts_are_refused_with_all_of_them(
+    called: tuple[str, str], columns: int, metadata: dict[str, str]
+) -> None:
+    with pytest.raises(UnknownLayoutError, match=r"DETR family.*rtdetr \(RT-DETR, D-FINE\), rfdetr .* detr \(DETR.*decoder="):
+        recognise(queries(called, columns, metadata))
+
+
+def test_finished_detections_need_the_input_of_sizes_to_be_known() -> None:
+    kind = np.dtype(np.float32)
+    outputs = tuple(
+        TensorInfo(name, shape, kind) for name, shape in (("boxes", (1, 300, 4)), ("labels", (1, 300)), ("scores", (1, 300)))
+    )
+    picture = TensorInfo("images", (1, 3, 640, 640), kind)
+    sizes = TensorInfo("orig_target_sizes", (1, 2), np.dtype(np.int64))
+    assert recognise(NetworkInfo((picture, sizes), outputs)).name == "detr_deploy"
+    with pytest.raises(UnknownLayoutError, match="detr_deploy"):
+        recognise(NetworkInfo((picture,), outputs))
+
+
+def test_segmentation_in_the_detr_family_is_refused() -> None:
+    info = queries(("labels", "dets"), 91, {})
+    masks = TensorInfo("masks", (1, 300, 108, 108), np.dtype(np.float32))
+    with pytest.raises(UnknownLayoutError, match="masks"):
+        recognise(NetworkInfo(info.inputs, (*info.outputs, masks)))
 
 
 def test_feature_maps_beside_the_proposals_do_not_matter() -> None:
@@ -106,9 +200,10 @@ def test_other_tasks_are_refused_by_name(task: str) -> None:
 @pytest.mark.parametrize(
     ("shapes", "metadata"),
     [
-        ([(1, 3598, 112)], {}),  # NanoDet
+        ([(1, 3598, 112)], {}),  # NanoDet for another input
+        ([(1, 8400, 112)], {}),  # NanoDet's first version, or YOLOX with 107 classes
         ([(1, 300, 84)], {}),  # RT-DETR in one tensor
-        ([(1, 300, 6)], V8 | {"names": names(2), "head": "RTDETRDecoder"}),
+        ([(1, 300, 7)], V8 | {"names": names(2), "head": "RTDETRDecoder"}),
         ([(1, 300, 4), (1, 300, 91)], {}),  # DETR in two
         ([(1, 116, 8400), (1, 32, 160, 160)], {}),  # segmentation without metadata
         ([(1, 1000)], {}),  # classification
@@ -188,6 +283,22 @@ def test_the_number_of_classes_follows_from_the_shape_where_it_can() -> None:
     assert class_count(network((1, None, 8)), get_decoder("yolov5")) == 3
     assert class_count(network((1, None, None)), get_decoder("yolo")) is None
     assert class_count(network((1, 300, 6)), get_decoder("end2end")) is None
+    assert class_count(network((1, 3598, 112)), get_decoder("nanodet")) == 80
+    assert class_count(network((1, 3598, 71), metadata={"names": names(3)}), get_decoder("nanodet")) == 3
+    assert class_count(network((1, 3598, None)), get_decoder("nanodet")) is None
+    assert class_count(network((1, 300, 84)), get_decoder("rtdetr")) == 80
+    assert class_count(network((1, 300, 84)), get_decoder("detr")) is None
+    for name, columns, count in (("rtdetr", 7, 7), ("rfdetr", 7, 6), ("rfdetr", 91, 91), ("detr", 7, 6)):
+        assert class_count(network((1, 300, columns), (1, 300, 4)), get_decoder(name)) == count
+
+
+@pytest.mark.parametrize(("layout", "columns"), [("rfdetr", 91), ("rtdetr", 91), ("detr", 92)])
+def test_coco_s_own_numbers_are_named_and_its_gaps_are_not(layout: str, columns: int) -> None:
+    found = class_names_of(network((1, 300, columns), (1, 300, 4)), get_decoder(layout))
+    assert [found[number] for number in (1, 13, 90)] == ["person", "stop sign", "toothbrush"]
+    assert sorted(set(range(91)) - set(found)) == [0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83]
+    assert list(found.values()) == list(COCO_NAMES)
+    assert found[12] == "class12"
 
 
 # Real files -----------------------------------------------------------------------------------------------------------------
@@ -198,6 +309,7 @@ def test_the_number_of_classes_follows_from_the_shape_where_it_can() -> None:
     [
         ("person320", "yolo", (320, 320), "person"),
         ("yolox_nano_416", "yolox", (416, 416), "person"),
+        ("nanodet_plus_m_416", "nanodet", (416, 416), "person"),
         ("pedestrian_ssdlite", "tf_detection", (300, 300), "class0"),
     ],
 )
@@ -209,8 +321,3 @@ def test_real_networks_are_recognised(data_dir: Path, file: str, layout: str, si
     assert form.size == size
     assert form.channels_last == (layout == "tf_detection")
     assert class_names_of(info, decoder)[0] == first
-
-
-def test_nanodet_is_refused_rather_than_taken_for_something_else(data_dir: Path) -> None:
-    with pytest.raises(UnknownLayoutError, match=re.escape("output [1 x 3598 x 112]")):
-        recognise(OnnxBackend(data_dir / "models" / "nanodet_plus_m_416.onnx").network)
