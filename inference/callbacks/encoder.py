@@ -16,20 +16,24 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from av.container import OutputContainer
+from av.packet import Packet
+from av.video.frame import PictureType
 from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 
-from framehook.inference.errors import RecordingError
+from framehook.inference.callbacks.clock import TICKS
+from framehook.inference.callbacks.remux import make_fast_start
+from framehook.inference.callbacks.salvage import FRAGMENTED, is_playable, trim
+from framehook.inference.errors import RecordingError, one_line
 from framehook.inference.saving import way_out
 
 log = logging.getLogger("framehook")
 
-TICKS: Final = 60_000
-"""The clock of every file: ticks a second. Exact for 24, 25, 30, 29.97 and milliseconds, and no more than MPEG-4 can count."""
 CAPACITY: Final = 8
 """Frames that wait to be encoded at most."""
-_KEYFRAME_SECONDS: Final = 2
-_FRAGMENTED: Final = (".mp4", ".m4v", ".mov")
+_KEY_TICKS: Final = TICKS
+_LOOKAHEAD_SECONDS: Final = 0.2
+_MOST_LOOKAHEAD: Final = 10  # frames; what x264's preset asks for
 
 Picture = npt.NDArray[np.uint8]
 
@@ -37,12 +41,14 @@ Picture = npt.NDArray[np.uint8]
 class Encoder:
     """Writes H.264 (or MPEG-4 Part 2 where PyAV was built without x264), yuv420p, odd sizes padded by a pixel.
 
-    An MP4 is written in fragments of two seconds, each complete in itself, and made an ordinary MP4 when it is closed. A
-    fragment reaches the disk when the next begins: of a process that is killed, all but the last two to four seconds can be
-    played, and nothing where it ran for less. A file of which nothing can be played after an error is removed.
+    Whatever the frame rate, there is a key picture at least every second. An MP4 is written in fragments from one key picture
+    to the next, each complete in itself, and a fragment reaches the disk when the next begins; Matroska in clusters of a
+    second. So of a process that is killed all but the last second can be played, and what waited in the queue, or the last two
+    pictures where they are further apart. When it is closed, an MP4 is made an ordinary one with its index in front; where
+    that fails, it stays in fragments, and plays. A file of which nothing can be played after an error is removed.
     """
 
-    def __init__(self, path: Path, *, size: tuple[int, int], rate: Fraction, crf: int) -> None:
+    def __init__(self, path: Path, *, size: tuple[int, int], rate: Fraction, crf: int, live: bool = False) -> None:
         """Open the file.
 
         Args:
@@ -50,21 +56,35 @@ class Encoder:
             size: (width, height) of the pictures in pixels.
             rate: Frames a second, about; each frame brings its own time.
             crf: Quality, 0 (lossless) to 51; 23 is x264's default.
+            live: The rate may be quite wrong, and pictures may stop coming: none is held back to look ahead. That makes the
+                file larger, by a fifth or so.
 
         Raises:
             RecordingError: it cannot be written.
         """
         self.path = path
+        #: Bytes of the pictures that were written so far.
+        self.written = 0
         self._queue: deque[tuple[Picture, int]] = deque()
         self._changed = threading.Condition()
         self._finishing = False
+        self._end: int | None = None
         self._error: Exception | None = None
         self._told = False
         self._begun = False
         self._playable = False
+        self._key_at: int | None = None
+        self._encoded_at = 0
+        self._held: Packet[VideoStream] | None = None
+        self._duration = round(TICKS / rate)
+        self._packets = 0
+        self._fragmented = path.suffix.lower() in FRAGMENTED
         options = {"flush_packets": "1"}
-        if path.suffix.lower() in _FRAGMENTED:
-            options["movflags"] = "+hybrid_fragmented+frag_keyframe"
+        if self._fragmented:
+            # Not `hybrid_fragmented`: it keeps the index of the whole file in memory.
+            options["movflags"] = "+frag_keyframe+empty_moov+default_base_moof"
+        else:
+            options["cluster_time_limit"] = str(_KEY_TICKS * 1000 // TICKS)  # ms; FFmpeg holds back five seconds otherwise
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("ab"):
@@ -74,7 +94,7 @@ class Encoder:
         except OSError as error:
             raise RecordingError(f"{path} cannot be written: {error.strerror or error}") from error
         try:
-            self._stream = _add_stream(self._container, size, rate, crf)
+            self._stream = _add_stream(self._container, size, rate, crf, live=live)
         except (OSError, ValueError) as error:
             self._container.close()
             raise RecordingError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from error
@@ -84,6 +104,10 @@ class Encoder:
     def has_room(self) -> bool:
         """Whether `add` would return at once."""
         return len(self._queue) < CAPACITY
+
+    def is_over(self) -> bool:
+        """Whether nothing is left to do: `close` would return at once."""
+        return not self._thread.is_alive()
 
     def add(self, image: Picture, ticks: int) -> None:
         """Hand over a picture; waits while the queue is full.
@@ -117,11 +141,17 @@ class Encoder:
                 self._queue.append((planes, ticks))
                 self._changed.notify_all()
 
-    def finish(self) -> None:
-        """Let the thread encode what waits and close the file; returns at once."""
+    def finish(self, end: int | None = None) -> None:
+        """Let the thread encode what waits and close the file; returns at once.
+
+        Args:
+            end: When the last picture ends, in ticks; None where it lasts as long as the one before it.
+        """
         with self._changed:
-            self._finishing = True
-            self._changed.notify_all()
+            if not self._finishing:
+                self._finishing = True
+                self._end = end
+                self._changed.notify_all()
 
     def close(self) -> None:
         """Finish, and wait until the file is complete.
@@ -143,19 +173,50 @@ class Encoder:
     def _work(self) -> None:
         try:
             while (taken := self._take()) is not None:
-                planes, ticks = taken
-                picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
-                picture.pts, picture.time_base = ticks, Fraction(1, TICKS)
-                self._container.mux(self._stream.encode(picture))
+                self._encode(*taken)
             if self._begun:
-                self._container.mux(self._stream.encode(None))
+                for packet in self._stream.encode(None):
+                    self._mux(packet)
+                self._mux(None)
             self._container.close()
             if not self._begun and self.path.stat().st_size == 0:
                 self.path.unlink()
             elif not self.path.exists():
                 raise FileNotFoundError("it was removed while it was written")
+            elif self._begun and self._fragmented:
+                self._make_fast_start()
         except Exception as error:  # noqa: BLE001 - handed to the thread that records, which raises it
             self._fail(error)
+
+    def _encode(self, planes: Picture, ticks: int) -> None:
+        picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        picture.pts, picture.time_base = ticks, Fraction(1, TICKS)
+        # The next picture will probably come as long after this one as this one after the one before.
+        if self._key_at is None or 2 * ticks - self._encoded_at - self._key_at > _KEY_TICKS:
+            picture.pict_type = PictureType.I
+            self._key_at = ticks
+        self._encoded_at = ticks
+        for packet in self._stream.encode(picture):
+            self._mux(packet)
+
+    def _mux(self, packet: Packet[VideoStream] | None) -> None:
+        """Write the packet before this one, whose duration is known now; None after the last."""
+        held, self._held = self._held, packet
+        if held is None or held.pts is None:
+            return
+        end = self._end if packet is None else packet.pts
+        if end is not None and end > held.pts:
+            self._duration = end - held.pts
+        held.duration = self._duration
+        self.written += held.size
+        self._packets += 1
+        self._container.mux(held)
+
+    def _make_fast_start(self) -> None:
+        try:
+            make_fast_start(self.path, kind=self._container.format.name, packets=self._packets)
+        except Exception as error:  # noqa: BLE001 - the recording is whole already
+            log.warning("%s can be played, but stays in fragments: %s", self.path, one_line(error))
 
     def _fail(self, error: Exception) -> None:
         """Close the file, keep of it what can be played, and note the error for whoever records."""
@@ -182,41 +243,6 @@ class Encoder:
             return self._queue.popleft()
 
 
-def trim(path: Path) -> None:
-    """Cut a broken fragmented MP4 after its last complete fragment, so that no player stumbles over the rest.
-
-    Raises:
-        OSError: it cannot be read or written.
-    """
-    if path.suffix.lower() not in _FRAGMENTED:
-        return
-    with path.open("r+b") as file:
-        end = file.seek(0, 2)
-        start, complete = 0, 0
-        while start + 8 <= end:
-            file.seek(start)
-            header = file.read(16)
-            length, kind = int.from_bytes(header[:4], "big"), header[4:8]
-            if length == 1:
-                length = int.from_bytes(header[8:16], "big")
-            if length < 8 or start + length > end:
-                break
-            start += length
-            if kind != b"moof":  # it is worth nothing without the pictures that follow it
-                complete = start
-        if complete:
-            file.truncate(complete)
-
-
-def is_playable(path: Path) -> bool:
-    """Whether a video has at least one picture that can be decoded."""
-    try:
-        with av.open(f"file:{path}") as container:
-            return next(container.decode(video=0), None) is not None
-    except (OSError, ValueError, IndexError, EOFError):
-        return False
-
-
 @functools.cache
 def _codec() -> str:
     try:
@@ -226,16 +252,23 @@ def _codec() -> str:
         return "mpeg4"
 
 
-def _add_stream(container: OutputContainer, size: tuple[int, int], rate: Fraction, crf: int) -> VideoStream:
+def _add_stream(container: OutputContainer, size: tuple[int, int], rate: Fraction, crf: int, *, live: bool) -> VideoStream:
     codec = _codec()
-    # Without B-frames pictures leave the encoder in their order, and times are exact in every kind of file.
-    options = {"preset": "veryfast", "crf": str(crf), "bf": "0"} if codec == "libx264" else {"qscale": str(max(crf // 5, 1))}
+    if codec == "libx264":
+        # Without B-frames pictures leave the encoder in their order, and times are exact in every kind of file.
+        options = {"preset": "veryfast", "crf": str(crf), "bf": "0", "forced-idr": "1"}
+        if live:
+            options["tune"] = "zerolatency"
+        else:
+            options["rc-lookahead"] = str(min(int(rate * _LOOKAHEAD_SECONDS), _MOST_LOOKAHEAD))
+    else:
+        options = {"qscale": str(max(crf // 5, 1))}
     stream = cast(VideoStream, container.add_stream(codec, rate=rate, options=options))
     context = stream.codec_context
     context.width, context.height = (side + side % 2 for side in size)
     context.pix_fmt = "yuv420p"
     context.time_base = Fraction(1, TICKS)
-    context.gop_size = max(1, min(round(rate * _KEYFRAME_SECONDS), 250))
+    context.gop_size = 250  # pictures at most; what counts is time
     # What cv2 converts to; players guess otherwise, differently for large pictures.
     context.colorspace = Colorspace.SMPTE170M
     context.color_range = ColorRange.MPEG

@@ -1,5 +1,6 @@
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from framehook.inference.errors import CallbackError, OptionError, RecordingErro
 from framehook.inference.frame import Frame, SourceInfo, SourceKind
 from framehook.inference.sources import Source, frame_number
 
+from .footage import boxes, packets, seconds
 from .scenes import play, start, walk
 
 
@@ -237,7 +239,7 @@ from framehook.inference.callbacks.recorder import Recorder
 from framehook import Model, Callback
 from framehook.inference.backends import FunctionBackend
 import numpy as np
-resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
 model = Model(FunctionBackend(lambda tensor: [np.zeros((1, 5, 1), np.float32)], output_shapes=[(1, 5, None)]), decoder="yolo")
 model.add_callback(Recorder(sys.argv[1], crf=1))
 noise = np.random.default_rng(0)
@@ -254,7 +256,7 @@ except Exception as error:
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_a_disk_that_is_full_from_the_start_leaves_no_file_and_promises_none(tmp_path, suffix):
     path = tmp_path / f"out{suffix}"
-    code = LIMITED.replace("150_000, 150_000", "1200, 1200") + "print(model.callbacks.objects(Recorder)[0].paths)\n"
+    code = LIMITED.replace("1_000_000, 1_000_000", "1200, 1200") + "print(model.callbacks.objects(Recorder)[0].paths)\n"
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines() == [
         f"RecordingError {path} could not be written on: File too large; free some space or save elsewhere",
@@ -273,7 +275,7 @@ def test_a_full_disk_ends_the_run_and_what_was_written_can_be_played(tmp_path, s
         "free some space or save elsewhere"
     )
     assert done.stderr == ""
-    assert len(read(path)) > 3
+    assert len(read(path)) >= 25
 
 
 def test_a_folder_removed_meanwhile_is_told_at_the_end(tmp_path):
@@ -404,22 +406,77 @@ def _with(*added):
 
 
 KILLED = """
-import os, signal, sys
+import sys
 import numpy as np
 from framehook import Model
 from framehook.inference.backends import FunctionBackend
 from framehook.inference.callbacks.recorder import Recorder
 model = Model(FunctionBackend(lambda tensor: [np.zeros((1, 5, 1), np.float32)], output_shapes=[(1, 5, None)]), decoder="yolo")
-model.add_callback(Recorder(sys.argv[1]))
-for number, result in enumerate(model.predict("testsrc:320x240@25:400", stream=True)):
-    if number == 399:
-        os.kill(os.getpid(), signal.SIGKILL)
+model.add_callback(Recorder(sys.argv[1], original=True))
+for result in model.predict(sys.argv[2], stream=True, pace="realtime"):
+    print(result.frame.index, flush=True)
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
-def test_what_was_written_can_be_played_even_after_a_kill(tmp_path):
-    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "out.mp4")], timeout=60, check=False)
-    video = read(tmp_path / "out.mp4")
-    assert len(video) >= 200
-    assert [frame_number(picture) for _, picture in video] == list(range(len(video)))
+@pytest.mark.parametrize(
+    ("source", "rate", "suffix"),
+    [("testsrc:320x240@25:live", 25, ".mp4"), ("testsrc:320x240@25:live", 25, ".mkv"), ("testsrc:320x240@10:999", 10, ".mov")],
+)
+def test_after_a_kill_all_but_the_last_two_seconds_can_be_played(tmp_path, source, rate, suffix):
+    path = tmp_path / f"out{suffix}"
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(path), source], stdout=subprocess.PIPE, text=True)
+    with process:
+        while (last := int(process.stdout.readline())) < 2.9 * rate:  # just before a second is full
+            pass
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    numbers = [frame_number(picture) for _, picture in read(path)]
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] >= last - 2 * rate
+    assert os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".m4v", ".mov"])
+def test_a_complete_file_begins_with_its_index_and_is_as_long_as_its_frames(tmp_path, suffix):
+    path = tmp_path / f"out{suffix}"
+    list(start("testsrc:320x240@25:90", callbacks=_with(Recorder(path))))
+    kinds = boxes(path)
+    assert kinds.index("moov") < kinds.index("mdat")
+    assert "moof" not in kinds
+    assert seconds(path) == pytest.approx(90 / 25)
+    assert [moment for moment, _, key, _ in packets(path) if key] == pytest.approx([0, 1, 2, 3])
+    assert os.listdir(tmp_path) == [path.name]
+
+
+class Stalling(Source):
+    """A camera of 10 frames a second that says 30, falls silent, and ends after a last silence."""
+
+    def __init__(self):
+        self.info = SourceInfo("stalling", "stalling", "stalling", SourceKind.CAMERA, live=True, fps=30.0)
+        self.waits = iter([0.1] * 5 + [1.0] + [0.1] * 5)
+        self.index = 0
+
+    def read(self):
+        wait = next(self.waits, None)
+        time.sleep(0.7 if wait is None else wait)
+        if wait is None:
+            self.ended_at = time.monotonic()
+            return None
+        self.index += 1
+        pixels = np.full((48, 64, 3), self.index, np.uint8)
+        return Frame.of(pixels, index=self.index, source=self.info, pts=None, captured_at=time.monotonic())
+
+    def close(self):
+        pass
+
+
+def test_a_live_recording_is_as_long_as_it_took(tmp_path):
+    source = Stalling()
+    run = start(source, callbacks=_with(Recorder(tmp_path / "out.mp4")))
+    first = next(run).frame.captured_at
+    for _ in run:
+        pass
+    took = source.ended_at - first
+    assert took > 2.5
+    assert seconds(tmp_path / "out.mp4") == pytest.approx(took, rel=0.02)
