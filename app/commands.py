@@ -115,6 +115,15 @@ def detect(
     save: Annotated[
         bool | None, typer.Option("--save/--no-save", help="Save annotated video or pictures.", show_default=False)
     ] = None,
+    save_segment: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Go on in another video file after so long.")
+    ] = None,
+    save_keep: Annotated[
+        int | None, typer.Option(metavar="COUNT", help="Keep the newest of these files; delete older ones of this run.")
+    ] = None,
+    save_on_error: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Disk full: raise ends the run, stop the recording. [default: raise]")
+    ] = None,
     save_txt: Annotated[bool, typer.Option("--save-txt", help="Save a YOLO text file a frame.")] = False,
     save_rows: Annotated[
         str | None,
@@ -186,7 +195,10 @@ def detect(
         "vid_stride": vid_stride,
         "pace": pace,
         # Who names a folder wants something saved in it.
-        "save": save if save is not None else save_dir is not None and not fills_folder,
+        "save": save if save is not None else save_segment is not None or (save_dir is not None and not fills_folder),
+        "save_segment": save_segment,
+        "save_keep": save_keep,
+        "save_on_error": save_on_error,
         "save_txt": save_txt,
         "save_rows": None if save_rows == "-" else save_rows,
         "save_crop": save_crop,

@@ -114,9 +114,9 @@ class Model:
             stream: Return a `Run` that yields results as they come. Without it a list of all of them is returned, and with them
                 every frame of the source is held in memory.
             **options: See `PredictOptions`: conf=0.25, iou=0.7, imgsz=None, classes=None, max_det=300, agnostic_nms=False,
-                batch=1, vid_stride=1, pace="max", overlay=("boxes", "labels", "confidence"), show_fps=False, save=False,
-                save_txt=False, save_rows=None, save_crop=False, save_frames=None, save_dir=None, zones=None, tracker=None,
-                tracker_options=None.
+                batch=1, vid_stride=1, pace="max", overlay=("boxes", "labels", "confidence"), show_fps=False, zones=None,
+                save=False, save_segment=None, save_keep=None, save_on_error="raise", save_txt=False, save_rows=None,
+                save_crop=False, save_frames=None, save_dir=None, tracker=None, tracker_options=None.
 
         Returns:
             A list of `Result`, or what a callback put into `predictor.results`; with `stream=True` a `Run` over the same.
@@ -155,7 +155,7 @@ class Model:
     def _start(self, opened: Sequence[Source], checked: PredictOptions) -> Run:
         try:
             callbacks = Callbacks(parent=self.callbacks)
-            for builtin in builtin_callbacks(checked, opened[0].info):
+            for builtin in builtin_callbacks(checked):
                 callbacks.add(builtin)
             predictor = Predictor(
                 self._detector, opened, checked, callbacks=callbacks, model=self, save_dir=make_save_dir(checked)

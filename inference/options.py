@@ -32,6 +32,9 @@ class PredictArgs(TypedDict, total=False):
     pace: Literal["max", "realtime"]
     overlay: Sequence[str] | str | None
     save: bool
+    save_segment: float | None
+    save_keep: int | None
+    save_on_error: Literal["raise", "stop"]
     save_txt: bool
     save_rows: str | Path | None
     save_crop: bool
@@ -60,6 +63,9 @@ class PredictOptions:
         overlay: What is drawn on `result.canvas`: any of boxes, labels, confidence, trails, heatmap, blur, pixelate; None for
             nothing.
         save: Save annotated results in `save_dir`: a video per video source, pictures otherwise.
+        save_segment: Seconds after which the video goes on in another file, at least 1; None for one file.
+        save_keep: How many complete files of a source to keep, of those of this run; older ones are deleted. None for all.
+        save_on_error: When a video cannot be written any more: `raise` ends the run, `stop` its recording alone.
         save_txt: Save one YOLO-format text file a frame in `save_dir/labels`.
         save_rows: Save what is found as rows of one file: `jsonl`, `csv` or `mot` for a file of that format in `save_dir`, or
             the path of a file, whose ending (.jsonl, .csv, .txt for MOT) chooses.
@@ -84,6 +90,9 @@ class PredictOptions:
     pace: Literal["max", "realtime"] = "max"
     overlay: Sequence[str] | str | None = ("boxes", "labels", "confidence")
     save: bool = False
+    save_segment: float | None = None
+    save_keep: int | None = None
+    save_on_error: Literal["raise", "stop"] = "raise"
     save_txt: bool = False
     save_rows: str | Path | None = None
     save_crop: bool = False
@@ -120,6 +129,7 @@ class PredictOptions:
         sides: tuple[Any, ...] = self.imgsz if isinstance(self.imgsz, tuple) else (self.imgsz,)
         if self.imgsz is not None and (len(sides) not in (1, 2) or not all(_is_whole(side) and side > 0 for side in sides)):
             raise OptionError(f"imgsz={self.imgsz!r} is not a size; pass a side in pixels or (height, width)")
+        self._check_recording()
         if self.save_rows is not None:
             if not isinstance(self.save_rows, str | Path):
                 raise OptionError(f"save_rows={self.save_rows!r} is no name; pass {', '.join(ROW_FORMATS)}, or a file")
@@ -133,6 +143,19 @@ class PredictOptions:
             self._keep("zones", checked_zones(self.zones))
         if self.tracker_options is not None and self.tracker is None:
             raise OptionError("tracker_options need a tracker; pass tracker='bytetrack', or call track()")
+
+    def _check_recording(self) -> None:
+        segment, keep = self.save_segment, self.save_keep
+        if segment is not None and not (_is_number(segment) and 1 <= segment < math.inf):
+            raise OptionError(f"save_segment={segment!r} is out of range; pass seconds, 1 or more")
+        if keep is not None and not (_is_whole(keep) and keep >= 1):
+            raise OptionError(f"save_keep={keep!r} is out of range; pass how many files to keep, 1 or more")
+        if keep is not None and segment is None:
+            raise OptionError(f"save_keep={keep!r} is about the parts of a recording; pass save_segment, too")
+        if segment is not None and not self.save:
+            raise OptionError(f"save_segment={segment!r} is about a recording; pass save=True, too")
+        if self.save_on_error not in ("raise", "stop"):
+            raise OptionError(f"save_on_error={self.save_on_error!r} is unknown; pass 'raise' or 'stop'")
 
     def _keep(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -161,7 +184,7 @@ class PredictOptions:
 OPTION_NAMES = tuple(field.name for field in dataclasses.fields(PredictOptions))
 AT_START = (
     *("batch", "vid_stride", "pace"),
-    *("save", "save_txt", "save_rows", "save_crop", "save_frames", "save_dir"),
+    *("save", "save_segment", "save_keep", "save_on_error", "save_txt", "save_rows", "save_crop", "save_frames", "save_dir"),
     *("zones", "show_fps"),
 )
 """Options of how frames are read and what is saved and counted: they are chosen when a run starts, and stay."""

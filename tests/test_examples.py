@@ -12,6 +12,7 @@ SAYS = {
     "count_people": " different people in 250 frames, at most ",
     "stop_on_condition": ": 1 person; see first_person.jpg\n",
     "count_crossings": "in front were ",
+    "record_segments": "recordings/",
     "own_decoder": "1 spot at x 468 to 532, y 268 to 332\n",
 }
 LEAVES = {"draw_on_canvas": "runs/predict/bikes.mp4", "stop_on_condition": "first_person.jpg"}

@@ -13,12 +13,11 @@ from framehook.inference.callbacks.rows import Rows
 from framehook.inference.callbacks.snapshots import Snapshots
 from framehook.inference.callbacks.tracking import Tracking
 from framehook.inference.callbacks.zones import ZoneCounter
-from framehook.inference.frame import SourceInfo
 from framehook.inference.options import ROW_FORMATS, PredictOptions
 
 
-def builtin_callbacks(options: PredictOptions, source: SourceInfo) -> list[Callback]:
-    """Make the callbacks that the options of a run over `source` ask for.
+def builtin_callbacks(options: PredictOptions) -> list[Callback]:
+    """Make the callbacks that the options of a run ask for.
 
     Tracking and overlay are always among them and follow the options, so that they can be switched on between frames.
     """
@@ -28,7 +27,13 @@ def builtin_callbacks(options: PredictOptions, source: SourceInfo) -> list[Callb
     if options.show_fps:
         callbacks.append(FrameRate())
     if options.save:
-        callbacks += [Recorder(pictures=False), Pictures()]
+        recorder = Recorder(
+            pictures=False,
+            segment_seconds=options.save_segment,
+            keep=options.save_keep,
+            on_error=options.save_on_error,
+        )
+        callbacks += [recorder, Pictures()]
     if options.save_txt:
         callbacks.append(Labels())
     if options.save_rows is not None:

@@ -1,4 +1,5 @@
 import os
+import re
 
 import av
 import cv2
@@ -71,7 +72,7 @@ def test_nothing_is_written_unless_asked(model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model.track("testsrc:64x48@30:3")
     assert list(tmp_path.iterdir()) == []
-    kinds = [type(each).__name__ for each in builtin_callbacks(PredictOptions(), SourceInfo("a", "a", "a", SourceKind.VIDEO))]
+    kinds = [type(each).__name__ for each in builtin_callbacks(PredictOptions())]
     assert kinds == ["Tracking", "Overlay"]
 
 
@@ -155,3 +156,23 @@ def test_the_folder_of_a_run_that_saved_nothing_is_removed_and_one_that_was_name
     fail.remove()
     model.predict("testsrc:64x48@30:3", save=True)
     assert [path.name for path in (tmp_path / "runs" / "predict").iterdir()] == ["testsrc.mp4"]
+
+
+def test_a_recording_is_cut_into_parts_by_option(model, tmp_path):
+    list(model.predict("testsrc:64x48@10:35", save=True, save_dir=tmp_path, save_segment=1, save_keep=1))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["testsrc_4.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"save": True, "save_segment": 0.5}, "save_segment=0.5 is out of range; pass seconds, 1 or more"),
+        ({"save_segment": 5}, "save_segment=5 is about a recording; pass save=True, too"),
+        ({"save": True, "save_keep": 5}, "save_keep=5 is about the parts of a recording; pass save_segment, too"),
+        ({"save": True, "save_segment": 5, "save_keep": 0}, "save_keep=0 is out of range"),
+        ({"save": True, "save_on_error": "cry"}, "save_on_error='cry' is unknown; pass 'raise' or 'stop'"),
+    ],
+)
+def test_what_does_not_fit_a_recording_is_refused(options, said):
+    with pytest.raises(OptionError, match=re.escape(said)):
+        PredictOptions(**options)
