@@ -27,6 +27,18 @@ def input_size(text: str) -> int | tuple[int, int]:
     return sides[0] if len(sides) == 1 else (sides[0], sides[1])
 
 
+def address(text: str) -> tuple[str, int]:
+    """Read `9100` or `0.0.0.0:9100`, `[::]:9100`: where to serve, on this computer alone if nothing else is said.
+
+    Raises:
+        OptionError: it is neither.
+    """
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or int(port) > 65535:
+        raise OptionError(f"--metrics {text} is no port; write a number such as 9100, or an address, 0.0.0.0:9100")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
 def words(texts: Iterable[str]) -> list[str]:
     """Split texts at commas: `person,car` and two options of one word each mean the same."""
     return [word.strip() for text in texts for word in text.split(",") if word.strip()]

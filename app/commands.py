@@ -36,8 +36,9 @@ Framehook: real-time video inference with a callback at every stage.
 'framehook --help' lists all commands."""
 
 SOURCES = (
-    "A camera's number, a file, folder, pattern, URL, or testsrc. Several files are taken one after another; "
-    "those that cannot be read are passed over with a warning"
+    "A camera's number, a file, folder, pattern, URL, screen, or testsrc; a .txt or .streams file names one a line. Files are "
+    "taken one after another, and those that cannot be read are passed over with a warning; where one source is live, and of "
+    "a .streams file, all are taken side by side"
 )
 
 
@@ -162,6 +163,19 @@ def detect(
     callbacks: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="Python file of functions named after events.")
     ] = None,
+    stats: Annotated[
+        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Add the figures to this file as JSON, every second.")
+    ] = None,
+    metrics: Annotated[
+        str | None, typer.Option(metavar="PORT", help="Serve the figures to Prometheus on this computer; or HOST:PORT.")
+    ] = None,
+    open_timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="How long a server has to answer. [default: 10]")
+    ] = None,
+    read_timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Silence after which a stream counts as lost. [default: 5]")
+    ] = None,
+    no_reconnect: Annotated[bool, typer.Option("--no-reconnect", help="End where a camera or stream is lost.")] = False,
     device: Device = None,
     decoder: DecoderName = None,
     debug: Debug = False,
@@ -170,7 +184,7 @@ def detect(
     from framehook.app import arguments
     from framehook.app.streams import output_for_rows
     from framehook.app.watch import watch
-    from framehook.inference.callbacks import Rows, load_callbacks
+    from framehook.inference.callbacks import Callback, Metrics, Rows, StatsLog, load_callbacks
     from framehook.inference.options import ROW_FORMATS
     from framehook.model import Model
 
@@ -216,9 +230,25 @@ def detect(
     chosen = Model(model, device=device, decoder=decoder)
     for file in callbacks or ():
         load_callbacks(file, chosen.callbacks)
+    opening = {"open_timeout": open_timeout, "read_timeout": read_timeout, "reconnect": False if no_reconnect else None}
+    also: list[Callback] = []
+    if stats is not None:
+        also.append(StatsLog(stats))
+    if metrics is not None:
+        host, port = arguments.address(metrics)
+        also.append(Metrics(port, host=host))
     with contextlib.ExitStack() as until_end:
-        also = [Rows(until_end.enter_context(output_for_rows()))] if save_rows == "-" else []
-        return watch(chosen, source[0] if len(source) == 1 else source, options, limit=frames, debug=debug, also=also)
+        if save_rows == "-":
+            also.append(Rows(until_end.enter_context(output_for_rows())))
+        return watch(
+            chosen,
+            source[0] if len(source) == 1 else source,
+            options,
+            opening={name: value for name, value in opening.items() if value is not None},
+            limit=frames,
+            debug=debug,
+            also=also,
+        )
 
 
 @app.command()

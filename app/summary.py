@@ -10,13 +10,14 @@ from typing import Any
 
 from rich.console import Console
 
+from framehook.app.progress import missed
 from framehook.app.tally import Tally
 from framehook.inference.callbacks import Crops, Labels, Rows, Snapshots, ZoneCounter
 from framehook.inference.frame import SourceKind
 from framehook.inference.ledger import Cause
 from framehook.inference.predictor import Predictor
 from framehook.inference.result import Result
-from framehook.inference.stats import Stats
+from framehook.inference.stats import SourceStats, Stats
 
 PLURALS = {"person": "people", "bus": "buses", "knife": "knives", "mouse": "mice", "sheep": "sheep", "skis": "skis"}
 """Class names of the field whose plural is not made by adding an s."""
@@ -61,13 +62,18 @@ def print_summary(console: Console, predictor: Predictor, tally: Tally, saved: S
     stats = predictor.stats
     rows: list[tuple[str, str]] = []
     if stats.frames > pictures:
-        unit = "frame" if stats.frames == 1 else "frames"
-        console.print(f"{predictor.source.name}: {stats.frames:,} {unit} in {duration(stats.elapsed)}")
+        console.print(f"{_shown(predictor)}: {counted(stats.frames, 'frame')} in {duration(stats.elapsed)}")
         rows += _figures(stats, tally)
     elif stats.frames == 0:
-        console.print(f"{predictor.source.name}: no frame was delivered")
+        console.print(f"{_shown(predictor)}: no frame was delivered")
     elif stats.frames > 1:
         console.print(f"{stats.frames:,} pictures: {listed(tally.boxes)}")
+    if len(predictor.sources) > 1:
+        rows += [
+            ("source", source_line(stats.sources[source.group]))
+            for source in predictor.sources
+            if source.group in stats.sources
+        ]
     if stats.frames:
         rows += [("zone", text) for counter in predictor.callbacks.objects(ZoneCounter) for text in zone_lines(counter.counts)]
     rows += [("saved", text) for text in _places(predictor, saved)]
@@ -84,6 +90,20 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def source_line(figures: SourceStats) -> str:
+    """How one of several sources did: `door: 1,234 frames, 12 ms late, 3 dropped, 2 connections`."""
+    said = [counted(figures.ledger.delivered, "frame")]
+    if figures.latency is not None and figures.source.live:
+        said.append(f"{figures.latency.p50:.0f} ms late")
+    if number := missed(figures):
+        said.append(f"{number:,} dropped")
+    if figures.connections > 1:
+        said.append(f"{figures.connections} connections")
+    if figures.reason not in ("", "stopped"):
+        said.append(figures.reason)
+    return f"{figures.source.name}: {', '.join(said)}"
+
+
 def zone_lines(zones: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
     """What a `ZoneCounter` counted: `door: in 2 people, 1 car; out nothing`, `yard: entered 7 people; at most 4 at once`."""
     for name, counts in zones.items():
@@ -97,6 +117,11 @@ def zone_lines(zones: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
         if "most" in counts:
             said.append(f"at most {counts['most']:,} at once")
         yield f"{name}: {'; '.join(said)}"
+
+
+def _shown(predictor: Predictor) -> str:
+    several = len(predictor.sources)
+    return f"{several} sources" if several > 1 else predictor.source.name
 
 
 def _figures(stats: Stats, tally: Tally) -> Iterable[tuple[str, str]]:

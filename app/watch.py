@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from framehook.app.interrupt import StopOnSignal
@@ -13,10 +14,11 @@ from framehook.app.progress import RunDisplay, display_for
 from framehook.app.summary import is_picture, picture_line, print_summary
 from framehook.app.tally import Tally
 from framehook.inference.callbacks import Callback
-from framehook.inference.options import PredictArgs
-from framehook.inference.predictor import Predictor
+from framehook.inference.options import PredictArgs, PredictOptions
+from framehook.inference.predictor import Predictor, check_options
 from framehook.inference.result import Result
 from framehook.inference.run import Run
+from framehook.inference.sources import open_sources
 from framehook.model import Model
 
 
@@ -25,6 +27,7 @@ def watch(
     source: Any,
     options: PredictArgs,
     *,
+    opening: Mapping[str, Any] = MappingProxyType({}),
     limit: int | None = None,
     debug: bool = False,
     also: Sequence[Callback] = (),
@@ -37,8 +40,9 @@ def watch(
 
     Args:
         model: The model, with the user's callbacks.
-        source: Anything `open_source` takes.
+        source: Anything `open_sources` takes.
         options: The options of the run.
+        opening: The options of `open_sources`.
         limit: Stop after this many frames.
         debug: Show what the library logs in detail.
         also: Callbacks of this run alone.
@@ -68,7 +72,7 @@ def watch(
     tally = Tally(limit=limit, on_result=on_result)
     added = [model.add_callback(each) for each in (tally, *also)]
     try:
-        with logged_to(err, debug=debug), model.predict(source, stream=True, **options) as run, StopOnSignal(run) as stop:
+        with logged_to(err, debug=debug), _started(model, source, options, opening) as run, StopOnSignal(run) as stop:
             display = display_for(err, run, total=_total(run, limit))
             ended = False
             try:
@@ -84,6 +88,11 @@ def watch(
             handle.remove()
     endless = run.endless or any(source.live for source in run.predictor.sources)
     return 128 + stop.received if stop.received is not None and not endless else 0
+
+
+def _started(model: Model, source: Any, options: PredictArgs, opening: Mapping[str, Any]) -> Run:
+    check_options(PredictOptions.build(options), model.detector)  # before a camera or a server is bothered
+    return model.predict(open_sources(source, **opening), stream=True, **options)
 
 
 def _total(run: Run, limit: int | None) -> int | None:
