@@ -73,6 +73,9 @@ DecoderName = Annotated[
 ]
 
 
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
 @app.command()
 def demo(
     save_dir: Annotated[
@@ -275,3 +278,57 @@ def models(
         print_unrecognised(output(), backend, path, error)
         return
     print_model(output(), detector, path)
+
+
+@app.command()
+def sources(
+    source: Annotated[
+        str | None, typer.Argument(metavar="[SOURCE]", help="Look at this one for a while.", show_default=False)
+    ] = None,
+    picture: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Save its first frame there, a .jpg; or none. [default: NAME.jpg]")
+    ] = None,
+    seconds: Annotated[float, typer.Option(metavar="NUMBER", help="How long to look.")] = 5.0,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """List cameras and screens; or tell what comes of SOURCE, how fast and how evenly."""
+    from framehook.app.probe import list_sources, probe
+
+    if source is None:
+        return list_sources(as_json=as_json)
+    return probe(source, picture=picture, seconds=seconds, as_json=as_json, debug=debug)
+
+
+@app.command()
+def benchmark(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A video, testsrc, or something live.", show_default=False)],
+    model: ModelFile = None,
+    frames: Annotated[
+        int | None, typer.Option(metavar="COUNT", min=1, help="Frames of a pass. [default: as many as fit the time]")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="NUMBER", help="How long to measure, about. [default: 20; 10 if live]")
+    ] = None,
+    json_file: Annotated[
+        str | None,
+        typer.Option("--json", metavar="FILE", help="Save the figures as JSON; - prints them in place of the table."),
+    ] = None,
+    device: Device = None,
+    decoder: DecoderName = None,
+    debug: Debug = False,
+) -> int:
+    """Measure a model here: the network alone, and whole runs over SOURCE."""
+    from framehook.app.bench import benchmark as measure
+
+    return measure(
+        source, model=model, frames=frames, seconds=seconds, json_file=json_file, device=device, decoder=decoder, debug=debug
+    )
+
+
+@app.command()
+def doctor(as_json: Json = False, debug: Debug = False) -> int:
+    """Check this computer, and say what to do about each problem."""
+    from framehook.app.doctor import run_doctor
+
+    return run_doctor(as_json=as_json)

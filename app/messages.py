@@ -40,12 +40,12 @@ _IN_SHELL: Final = (
 
 def output() -> Console:
     """Where results go; made when it is wanted, so that it writes to what `sys.stdout` is then."""
-    return Console(highlight=False, soft_wrap=True, markup=False)
+    return Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def diagnostics() -> Console:
     """Where progress, warnings and errors go, so that results can be piped elsewhere."""
-    return Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    return Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def report(error: BaseException, *, debug: bool) -> int:
