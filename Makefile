@@ -1,5 +1,6 @@
 # make demo    see it work: the bundled detector over a real clip, in a virtual environment of its own
 # make test    run the tests, or some: make test ARGS='tests/app -x'
+# make test-rtsp  run the tests against a real RTSP server, which is installed on Debian or Ubuntu
 # make check   the linters and the tests: what CI does
 # make bench   run the benchmarks
 # make clean   remove the virtual environments and everything that was built
@@ -22,10 +23,14 @@ DATA        := $(or $(FRAMEHOOK_TEST_DATA),../shared/data)
 BENCH_MODEL ?= $(wildcard $(DATA)/models/yolox_nano_416.onnx)
 BENCH_CLIP  ?= $(wildcard $(DATA)/clips/vtest.avi)
 
+# A real RTSP server for the tests, which run it with the system's own Python.
+RTSP_PACKAGES := gir1.2-gst-rtsp-server-1.0 python3-gi
+SUDO          := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint bench clean
+.PHONY: help demo test test-rtsp check lint bench clean
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -35,6 +40,13 @@ demo: $(DEMO_VENV)/.installed
 
 test: $(VENV)/.installed
 	$(BIN)/pytest $(ARGS)
+
+test-rtsp: $(VENV)/.installed
+	@/usr/bin/python3 -c "import gi; gi.require_version('GstRtspServer', '1.0')" 2>/dev/null || \
+	{ command -v apt-get >/dev/null && $(SUDO) apt-get update -qq && \
+		$(SUDO) apt-get install -y -qq --no-install-recommends $(RTSP_PACKAGES); } || \
+	{ echo "error: an RTSP server is needed; on Debian: sudo apt-get install $(RTSP_PACKAGES)" >&2; exit 1; }
+	FRAMEHOOK_TEST_RTSP=1 $(BIN)/pytest tests/rtsp $(ARGS)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
