@@ -19,6 +19,7 @@ class SourceKind(StrEnum):
     IMAGE = "image"
     CAMERA = "camera"
     STREAM = "stream"
+    SCREEN = "screen"
     ARRAY = "array"
     TEST = "test"
 

@@ -18,7 +18,8 @@ _SECRET = re.compile(
 def redacted(url: str) -> str:
     """Return the URL without user name and password, and with `***` for parameters that look like secrets.
 
-    Parameters are looked for in the path, too: some cameras want `/user=admin&password=...` there.
+    Parameters are looked for in the path, too: some cameras want `/user=admin&password=...` there. A text that is no URL is
+    returned as it is.
     """
     scheme, mark, rest = url.partition("://")
     if not mark:
@@ -34,8 +35,10 @@ def redacted(url: str) -> str:
 
 
 def short_name(url: str) -> str:
-    """Return host and path of a URL, without credentials and parameters: `camera.local:554/live`."""
+    """Return host and path of a URL, without credentials and parameters: `camera.local:554/live`; of a path, its last part."""
     bare = redacted(url).partition("://")[2]
+    if not bare:
+        return re.split(r"[/\\]", url)[-1] or url
     return re.split(r"[?#]", bare, maxsplit=1)[0].rstrip("/") or bare or url
 
 
@@ -43,6 +46,17 @@ def scheme_of(text: str) -> str:
     """Return the lower-case scheme of a URL, or an empty string for what is none (`C:/clip.mp4`)."""
     match = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", text)
     return match[1].lower() if match else ""
+
+
+def slip_of_address(text: str) -> str | None:
+    """Return what may be shown of a text that looks like an address with a slip, such as `rtsp:/me:secret@cam`; else None.
+
+    It is for texts that are no URL and name no file: that there is no such file could not be told without showing a password.
+    """
+    text = re.sub(r"^[A-Za-z]:(?=[/\\])", "", text)  # the drive of a Windows path
+    if re.search(r":.*@", text) or (":" in text and _SECRET.search(text)):
+        return _SECRET.sub(r"\1***", text.rpartition("@")[2])
+    return None
 
 
 def names_file(url: str) -> bool:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol
 
 import cv2
@@ -19,6 +20,7 @@ import numpy as np
 from framehook.inference.errors import SourceUnavailableError
 from framehook.inference.frame import Frame, SourceInfo, SourceKind
 from framehook.inference.sources.base import Source, unique_id
+from framehook.inference.sources.live import OPEN_TIMEOUT, READ_TIMEOUT, LiveSource
 
 _log = logging.getLogger("framehook")
 _level_lock = threading.Lock()
@@ -35,8 +37,41 @@ class Capture(Protocol):
     def release(self) -> None: ...
 
 
+def open_camera(
+    device: int | str,
+    *,
+    width: int | None = None,
+    height: int | None = None,
+    fps: float | None = None,
+    open_timeout: float = OPEN_TIMEOUT,
+    read_timeout: float = READ_TIMEOUT,
+    reconnect: bool = True,
+    open_capture: Callable[[int | str], Capture] | None = None,
+) -> LiveSource:
+    """Open a camera that is opened again, under the same number or file, when it was pulled out or hangs.
+
+    Args:
+        device: Its number, or a device file such as `/dev/video0`.
+        width: Picture width to ask for, pixels; the camera may give another one, which is logged.
+        height: Picture height to ask for, pixels.
+        fps: Frames per second to ask for.
+        open_timeout: Seconds after which opening it again is given up on.
+        read_timeout: Seconds without a frame after which it counts as lost.
+        reconnect: Whether to open it again; otherwise `read` raises when it is lost.
+        open_capture: Makes the capture; `cv2.VideoCapture` if not given.
+
+    Raises:
+        SourceUnavailableError: there is no such camera, or another program holds it.
+    """
+    connect = partial(CameraSource, device, width=width, height=height, fps=fps, open_capture=open_capture)
+    first = connect()
+    return LiveSource(
+        first.info, connect, first=first, open_timeout=open_timeout, read_timeout=read_timeout, reconnect=reconnect
+    )
+
+
 class CameraSource(Source):
-    """A camera, by number or device file; live.
+    """A camera, by number or device file; live, and over when it is pulled out (`open_camera` waits for it to come back).
 
     `pts` counts from the first frame by the clock of the computer, as cameras have none that can be trusted. `captured_at` is
     taken when the driver hands the frame over, before it is converted.

@@ -101,15 +101,9 @@ def check_fits_list(source: Source) -> None:
         OptionError: it is live, or never ends.
     """
     name = source.info.name
-    if source.info.live:
-        raise OptionError(live_in_list(name))
-    if source.endless:
-        raise OptionError(f"{name} never ends, so that what comes after it in a list would never be shown; run it by itself")
-
-
-def live_in_list(name: str) -> str:
-    """The message about a live source among files."""
-    return (
-        f"{name} is live and cannot be one of a list: several live sources in one run are not supported yet; "
-        "start one run for each"
-    )
+    if source.info.live or source.endless:
+        why = "is live" if source.info.live else "never ends"
+        raise OptionError(
+            f"{name} {why}, so that what comes after it in a list would never be shown; "
+            "write the list into a file that ends in .streams, whose sources run side by side"
+        )

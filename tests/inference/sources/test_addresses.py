@@ -1,6 +1,6 @@
 import pytest
 
-from framehook.inference.sources.addresses import names_file, redacted, scheme_of, short_name
+from framehook.inference.sources.addresses import names_file, redacted, scheme_of, short_name, slip_of_address
 
 
 @pytest.mark.parametrize(
@@ -24,9 +24,26 @@ def test_secrets_are_taken_out(url, shown):
     assert redacted(url) == shown
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("rtsp:/admin:secret@cam/live?token=abc", "cam/live?token=***"),
+        ("admin:p@ss@cam", "cam"),
+        ("rtsp:cam/user=admin&pwd=secret", "rtsp:cam/user=***&pwd=***"),
+        ("C:\\clips\\a@b.mp4", None),
+        ("C:/user=5/a.mp4", None),
+        ("clips/a@b.mp4", None),
+        ("clip.mp4", None),
+    ],
+)
+def test_a_slip_in_an_address_shows_no_secret(text, shown):
+    assert slip_of_address(text) == shown
+
+
 def test_short_names_are_host_and_path():
     assert short_name("rtsp://admin:secret@10.0.0.7:554/live?token=1") == "10.0.0.7:554/live"
     assert short_name("http://cam/") == "cam"
+    assert short_name("/data/a?b/live.m3u8") == "live.m3u8"
 
 
 def test_schemes_are_told_from_paths():

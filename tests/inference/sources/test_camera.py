@@ -1,5 +1,6 @@
 import logging
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -7,10 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
+from framehook.inference.connection import SourceState
 from framehook.inference.errors import SourceUnavailableError
 from framehook.inference.frame import SourceKind
 from framehook.inference.sources import open_source
-from framehook.inference.sources.camera import CameraSource
+from framehook.inference.sources.camera import CameraSource, open_camera
 
 
 class FakeCapture:
@@ -115,3 +117,85 @@ def test_a_capture_that_does_not_open_is_released():
     with pytest.raises(SourceUnavailableError):
         CameraSource(0, open_capture=lambda _: capture)
     assert capture.released == 1
+
+
+class Socket:
+    """A plug: what is opened while a camera is in it, and nothing otherwise."""
+
+    def __init__(self, *captures):
+        self.captures = list(captures)
+        self.asked = []
+
+    def __call__(self, device):
+        self.asked.append(device)
+        return self.captures.pop(0) if self.captures else FakeCapture(opens=False)
+
+
+def test_a_camera_that_is_pulled_out_is_waited_for_and_goes_on_where_it_was():
+    first = FakeCapture()
+    socket = Socket(first)
+    with open_camera("2", fps=30, open_capture=socket) as camera:
+        changes = []
+        camera.watch(lambda state, reason: changes.append((state, reason)))
+        frames = [camera.read() for _ in range(3)]
+        timer = threading.Timer(0.3, lambda: socket.captures.append(FakeCapture()))
+        timer.start()
+        frames += [camera.read() for _ in range(3)]
+        timer.join(5)
+    assert [frame.index for frame in frames] == [0, 1, 2, 3, 4, 5]
+    assert [frame.segment for frame in frames] == [0, 0, 0, 1, 1, 1]
+    assert [frame.pts for frame in frames] == pytest.approx(
+        [frame.captured_at - frames[0].captured_at for frame in frames], abs=1e-3
+    )
+    assert frames[3].pts >= 0.3
+    assert {frame.source for frame in frames} == {camera.info}
+    assert set(socket.asked) == {2}
+    assert first.released == 1
+    assert [state for state, _ in changes] == [
+        SourceState.CONNECTED,
+        SourceState.RECONNECTING,
+        SourceState.RECONNECTING,
+        SourceState.CONNECTED,
+    ]
+    assert changes[1][1] == "gives no more frames"
+    assert changes[2][1] == "cannot be opened"
+
+
+def test_a_camera_whose_driver_hangs_is_given_up_on_and_opened_again():
+    class Hanging(FakeCapture):
+        def __init__(self):
+            super().__init__()
+            self.hang = threading.Event()
+
+        def grab(self):
+            if self.left < 3:
+                self.hang.wait(20)
+            return super().grab()
+
+    hanging = Hanging()
+    with open_camera(0, read_timeout=0.3, open_capture=Socket(hanging, FakeCapture())) as camera:
+        changes = []
+        camera.watch(lambda state, reason: changes.append((state, reason)))
+        camera.read()
+        begin = time.monotonic()
+        assert camera.read().segment == 1
+        assert 0.2 < time.monotonic() - begin < 3
+        assert hanging.released == 0  # not under a grab
+        hanging.hang.set()
+        deadline = time.monotonic() + 3
+        while not hanging.released and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert hanging.released == 1
+    assert changes[1] == (SourceState.STALLED, "sent nothing for 0.3 s")
+
+
+def test_a_camera_that_is_not_to_be_opened_again_fails():
+    with open_camera(0, reconnect=False, open_capture=Socket(FakeCapture(frames=1))) as camera:
+        camera.read()
+        with pytest.raises(SourceUnavailableError, match=r"^camera 0 gives no more frames; check its cable"):
+            camera.read()
+
+
+def test_a_camera_that_is_not_there_is_not_waited_for():
+    with pytest.raises(SourceUnavailableError, match=r"^camera 3 cannot be opened; "):
+        open_camera(3, open_capture=Socket())

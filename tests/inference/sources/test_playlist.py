@@ -8,6 +8,7 @@ from framehook.inference.errors import OptionError, SourceFormatError, SourceNot
 from framehook.inference.frame import SourceKind
 from framehook.inference.sources import TestSource, frame_number, open_source
 from framehook.inference.sources.image import ImageSource
+from framehook.inference.sources.playlist import PlaylistSource
 
 
 @pytest.fixture
@@ -115,29 +116,12 @@ def test_a_missing_file_of_a_list_is_reported_at_once(folder):
         open_source([folder / "p1.png", folder / "p7.png"])
 
 
-@pytest.mark.parametrize(
-    ("live", "name"),
-    [
-        (0, "camera 0"),
-        ("rtsp://me:secret@cam.local/live", "rtsp://cam.local/live"),
-        ("testsrc:live", "testsrc"),
-        (TestSource(live=True), "testsrc"),
-    ],
-    ids=["camera", "stream", "scene", "source"],
-)
-def test_live_sources_in_a_list_are_refused(folder, live, name):
-    with pytest.raises(OptionError) as caught:
-        open_source([folder / "p1.png", live])
-    assert str(caught.value) == (
-        f"{name} is live and cannot be one of a list: several live sources in one run are not supported yet; "
-        "start one run for each"
-    )
-
-
-@pytest.mark.parametrize("endless", ["testsrc", TestSource()], ids=["text", "source"])
-def test_endless_scenes_in_a_list_are_refused(folder, endless):
-    with pytest.raises(OptionError, match=r"^testsrc never ends, so that what comes after it .* run it by itself$"):
-        open_source([endless, folder / "p1.png"])
+def test_what_turns_out_to_be_live_in_its_turn_is_refused(folder, pictures):
+    playlist = PlaylistSource("list", "the list", [lambda: open_source(folder / "p1.png"), lambda: TestSource(live=True)])
+    assert frame_number(playlist.read().image) == 1
+    with pytest.raises(OptionError, match=r"^testsrc is live, so that what comes after it in a list would never be shown; "):
+        playlist.read()
+    playlist.close()
 
 
 def test_interrupt_and_close_end_it(folder):

@@ -14,7 +14,7 @@ from framehook.inference.sources import frame_number, open_source
 STEADY = [number * 40 for number in range(60)]
 
 
-def motion_jpeg(pictures, *, before=b"", sized=True, count=None, pause=0.02):
+def motion_jpeg(pictures, *, before=b"", sized=True, count=None, pause=lambda: time.sleep(0.02)):
     """A handler that sends pictures as `multipart/x-mixed-replace`, then nothing for a while."""
 
     def handle(request):
@@ -27,7 +27,7 @@ def motion_jpeg(pictures, *, before=b"", sized=True, count=None, pause=0.02):
             length = b"Content-Length: %d\r\n" % len(data) if sized else b""
             request.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\n" + length + b"\r\n" + data + b"\r\n")
             request.wfile.flush()
-            time.sleep(pause)
+            pause()
         time.sleep(4)
 
     return handle
@@ -90,9 +90,21 @@ def test_motion_jpeg_over_http(web_server, pictures, style):
     assert first.captured_at < second.captured_at < fourth.captured_at
 
 
+@pytest.mark.parametrize("style", [{}, {"sized": False}], ids=["plain", "unsized"])
+def test_a_picture_is_there_before_the_next_one_is_sent(web_server, pictures, style):
+    address, handlers = web_server
+    taken = threading.Semaphore(0)
+
+    handlers["/live"] = motion_jpeg(pictures, **style, pause=lambda: taken.acquire(timeout=5))
+    with open_source(address + "/live", read_timeout=2, reconnect=False) as source:
+        for number in range(4):
+            assert frame_number(source.read().image) == number
+            taken.release()
+
+
 def test_mpeg_ts_over_tcp_to_its_end(write_clip, send_once):
     port = send_once(write_clip("film.ts", STEADY).read_bytes())
-    with open_source(f"tcp://127.0.0.1:{port}") as source:
+    with open_source(f"tcp://127.0.0.1:{port}", reconnect=False) as source:
         assert (source.info.name, source.info.live) == (f"127.0.0.1:{port}", True)
         frames = list(source)
         assert source.read() is None
@@ -133,7 +145,7 @@ def test_nobody_listening_fails_in_one_line_without_the_password(capfd):
     port = closed_port()
     for scheme in ("http", "rtsp", "tcp"):
         with pytest.raises(SourceUnavailableError) as caught:
-            open_source(f"{scheme}://me:hunter2@127.0.0.1:{port}/live?token=hunter3", open_timeout=5)
+            open_source(f"{scheme}://me:hunter2@127.0.0.1:{port}/live?token=hunter3", open_timeout=5, reconnect=False)
         assert str(caught.value) == (
             f"{scheme}://127.0.0.1:{port}/live?token=*** cannot be reached (Connection refused); "
             "check the address and that the server runs"
@@ -158,14 +170,14 @@ def test_a_server_that_says_nothing_is_given_up_on_in_time():
     with socket.create_server(("127.0.0.1", 0)) as server:
         begin = time.monotonic()
         with pytest.raises(SourceUnavailableError, match=r"did not answer in time \(open_timeout is 1 s\)"):
-            open_source(f"http://127.0.0.1:{server.getsockname()[1]}/live", open_timeout=1)
+            open_source(f"http://127.0.0.1:{server.getsockname()[1]}/live", open_timeout=1, reconnect=False)
         assert time.monotonic() - begin < 4
 
 
 def test_a_stream_that_falls_silent_fails_after_the_read_timeout(web_server, pictures):
     address, handlers = web_server
     handlers["/live"] = motion_jpeg(pictures, count=10)
-    with open_source(address.replace("//", "//me:hunter2@") + "/live", read_timeout=0.5) as source:
+    with open_source(address.replace("//", "//me:hunter2@") + "/live", read_timeout=0.5, reconnect=False) as source:
         begin = time.monotonic()
         with pytest.raises(SourceUnavailableError) as caught:
             for _ in source:
@@ -222,7 +234,7 @@ def test_a_film_that_is_sent_without_a_length_is_a_stream(web_server, write_clip
         request.wfile.write(data)
 
     handlers["/live.ts"] = handle
-    with open_source(address + "/live.ts") as source:
+    with open_source(address + "/live.ts", reconnect=False) as source:
         assert (source.info.live, source.endless) == (True, True)
         assert [frame_number(frame.image) for frame in source] == list(range(60))
 
@@ -244,3 +256,47 @@ def test_a_picture_behind_a_web_address_is_one_frame(web_server, tmp_path, pictu
     with open_source(address + "/photo.png") as source:
         assert (source.info.kind, source.info.frame_count) == (SourceKind.IMAGE, 1)
         assert [frame_number(frame.image) for frame in source] == [7]
+
+
+def test_a_list_of_pieces_whose_server_fails_is_lost_and_not_over(web_server, tmp_path, pictures):
+    address, handlers = web_server
+    with av.open(str(tmp_path / "all.m3u8"), "w", format="hls", options={"hls_time": "0.4", "hls_list_size": "0"}) as container:
+        stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast", "tune": "zerolatency"})
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.gop_size = 10
+        for picture in pictures[:40]:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        container.mux(stream.encode())
+    text = (tmp_path / "all.m3u8").read_text()
+    being_written = text.replace("#EXT-X-ENDLIST", "").encode()
+    answers = {"list": being_written}
+
+    def handle(request):
+        if answers["list"] is None:
+            request.send_error(503)
+            return
+        request.send_response(200)
+        request.end_headers()
+        request.wfile.write(answers["list"])
+
+    handlers["/live.m3u8"] = handle
+    with open_source(address + "/live.m3u8") as source:
+        changes = []
+        source.watch(lambda state, reason: changes.append((state.value, reason)))
+        last = [source.read() for _ in range(10)][-1]  # of the newest piece
+        assert (frame_number(last.image), last.segment) == (39, 0)
+        answers["list"] = None
+        again = []
+        reader = threading.Thread(target=lambda: again.append(source.read()))
+        reader.start()
+        deadline = time.monotonic() + 10
+        while len(changes) < 3 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        answers["list"] = being_written
+        reader.join(10)
+        assert again[0].segment == 1
+        answers["list"] = text.encode()
+        assert len(list(source)) == 9
+    assert [state for state, _ in changes] == ["connected", "reconnecting", "reconnecting", "connected"]
+    assert changes[2][1].startswith("refuses (")

@@ -1,0 +1,142 @@
+"""Motion JPEG over HTTP: pictures one after another, each with a few lines of text ahead of it.
+
+FFmpeg plays that, too, but where the text does not tell the length of the pictures, as the servers that many people write
+themselves do not, it sees the end of one only when the next begins: a frame too late, 200 ms at 5 a second. JPEG pictures tell
+themselves where they end. (FFmpeg still connects, logs in, decrypts and decodes.)
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import av
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+
+_START = b"\xff\xd8\xff"
+_DATA, _END, _NEXT = 0xDA, 0xD9, 0xD8
+# In compressed data these are no markers: the byte itself (followed by 0), restarts, and filling.
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
+_HEAD = 4096
+_PICTURE_AT_MOST = 64 << 20
+
+
+def is_multipart_jpeg(head: bytes) -> bool | None:
+    """Tell by the first bytes of a body whether JPEG pictures with text between them follow; None for not clear yet."""
+    text = head.lstrip(b"\r\n")
+    for opening in (b"--", b"Content-"):
+        if text[: len(opening)].lower() == opening[: len(text)].lower():
+            break
+    else:
+        return False
+    lines, mark, body = re.sub(rb"\r\n", b"\n", text).partition(b"\n\n")
+    if mark and len(body) >= len(_START):
+        return body.startswith(_START)
+    return None if len(lines) < _HEAD else False
+
+
+class JpegSplitter:
+    """Finds the pictures in a flow of bytes.
+
+    A picture is a chain of segments, which tell their lengths, and of compressed data, in which a marker ends it; so what looks
+    like a picture in noise, or inside of a picture, is not taken for one.
+
+    Attributes:
+        damaged: How many were begun and never ended.
+    """
+
+    def __init__(self) -> None:
+        self.damaged = 0
+        self._data = bytearray()
+        self._at = 0  # what is before it was looked at
+        self._begin: int | None = None  # of the picture under way
+        self._compressed = False  # whether compressed data is looked through, not segments
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Add what arrived; return the pictures that are complete with it."""
+        self._data += data
+        pictures: list[bytes] = []
+        while self._step(pictures):
+            pass
+        done = self._at if self._begin is None else self._begin
+        del self._data[:done]
+        self._at -= done
+        self._begin = None if self._begin is None else 0
+        if len(self._data) > _PICTURE_AT_MOST:
+            self._drop(at=len(self._data))
+        return pictures
+
+    def _step(self, pictures: list[bytes]) -> bool:
+        """Go on to the next marker, if it is there."""
+        data = self._data
+        if self._begin is None:
+            begin = data.find(_START, self._at)
+            if begin < 0:
+                self._at = max(self._at, len(data) - len(_START) + 1)
+                return False
+            self._begin, self._at, self._compressed = begin, begin + 2, False
+        if self._compressed:
+            found = _MARKER.search(data, self._at)
+            if found is None:
+                self._at = max(self._at, len(data) - 1)
+                return False
+            self._at = found.start()
+        at = self._at
+        if len(data) < at + 2:
+            return False
+        kind = data[at + 1]
+        if data[at] != 0xFF:
+            self._drop(at=self._begin + 2)
+        elif kind == 0xFF:  # filling
+            self._at += 1
+        elif kind == _END:
+            pictures.append(bytes(data[self._begin : at + 2]))
+            self._begin, self._at = None, at + 2
+        elif kind == _NEXT:
+            # Some cameras leave out the end; then there is the text of the next part. Otherwise the picture was cut off.
+            rest = data.rfind(b"\n--", self._begin, at)
+            if rest > 0:
+                pictures.append(bytes(data[self._begin : rest]))
+                self._begin, self._at = None, at
+            else:
+                self._drop(at=at)
+        elif len(data) < at + 4:
+            return False
+        else:
+            self._at = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+            self._compressed = kind == _DATA
+        return True
+
+    def _drop(self, *, at: int) -> None:
+        self.damaged += 1
+        self._begin, self._at = None, at
+
+
+class JpegDecoder:
+    """Decodes the pictures in packets of bytes.
+
+    Attributes:
+        damaged: Number of pictures that could not be decoded.
+    """
+
+    def __init__(self) -> None:
+        self._splitter = JpegSplitter()
+        self._codec = VideoCodecContext.create("mjpeg", "r")
+        self._codec.thread_type = "SLICE"  # threads of whole frames would hold back as many frames as there are threads
+        self._undecodable = 0
+
+    @property
+    def damaged(self) -> int:
+        return self._splitter.damaged + self._undecodable
+
+    def decode(self, packet: Packet[Any] | None) -> list[VideoFrame]:
+        """Return the frames that are complete with this packet; None at the end of them."""
+        frames: list[VideoFrame] = []
+        for picture in self._splitter.feed(bytes(packet)) if packet is not None else ():
+            try:
+                frames += self._codec.decode(Packet(picture))
+            except av.error.FFmpegError:
+                self._undecodable += 1
+        return frames

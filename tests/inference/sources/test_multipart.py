@@ -1,0 +1,117 @@
+import random
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from framehook.inference.sources.multipart import JpegDecoder, JpegSplitter, is_multipart_jpeg
+from framehook.inference.sources.testsrc import frame_number
+
+PART = b"--frame\r\nContent-Type: image/jpeg\r\n\r\n"
+
+
+@pytest.fixture(scope="module", params=[[], [cv2.IMWRITE_JPEG_PROGRESSIVE, 1], [cv2.IMWRITE_JPEG_RST_INTERVAL, 3]])
+def jpegs(request, pictures):
+    """Plain, progressive, and with restart markers."""
+    return [cv2.imencode(".jpg", picture, request.param)[1].tobytes() for picture in pictures[:6]]
+
+
+def with_thumbnail(jpeg, thumbnail):
+    """The picture, with another one in its notes (EXIF)."""
+    note = b"Exif\0\0" + thumbnail
+    return jpeg[:2] + b"\xff\xe1" + (len(note) + 2).to_bytes(2, "big") + note + jpeg[2:]
+
+
+@pytest.mark.parametrize("step", [1, 7, 1000, 10**6])
+def test_pictures_are_found_however_they_are_cut_into_packets(jpegs, step):
+    flow = b"".join(PART + jpeg + b"\r\n" for jpeg in jpegs)
+    splitter = JpegSplitter()
+    found = [picture for at in range(0, len(flow), step) for picture in splitter.feed(flow[at : at + step])]
+    assert found == jpegs
+    assert splitter.damaged == 0
+
+
+def test_a_picture_is_complete_with_its_last_byte(jpegs):
+    splitter = JpegSplitter()
+    assert splitter.feed(PART + jpegs[0][:-1]) == []
+    assert splitter.feed(jpegs[0][-1:]) == [jpegs[0]]
+
+
+def test_a_small_picture_inside_of_a_picture_is_none(jpegs):
+    whole = with_thumbnail(jpegs[0], jpegs[1])
+    assert JpegSplitter().feed(PART + whole + b"\r\n" + PART + jpegs[2]) == [whole, jpegs[2]]
+
+
+def test_a_picture_that_is_cut_off_costs_no_other_one(jpegs):
+    splitter = JpegSplitter()
+    assert splitter.feed(PART + jpegs[0][:700] + jpegs[1] + PART + jpegs[2]) == [jpegs[1], jpegs[2]]
+    assert splitter.damaged == 1
+
+
+def test_pictures_without_an_end_are_ended_by_the_next_part(jpegs):
+    splitter = JpegSplitter()
+    found = splitter.feed(b"\r\n".join(PART + jpeg[:-2] for jpeg in jpegs))
+    assert [picture.rstrip(b"\r") for picture in found] == [jpeg[:-2] for jpeg in jpegs[:-1]]
+    decoder = JpegDecoder()
+    frames = decoder.decode(av.Packet(b"\r\n".join(PART + jpeg[:-2] for jpeg in jpegs)))
+    assert len(frames) == len(jpegs) - 1
+
+
+def test_noise_is_passed_over_and_not_kept(jpegs):
+    noise = random.Random(3)
+    splitter = JpegSplitter()
+    for _ in range(200):
+        splitter.feed(noise.randbytes(50_000))
+        assert len(splitter._data) < 200_000
+    found = splitter.feed(PART + jpegs[0] + PART + jpegs[1] + PART + jpegs[2])
+    assert found == jpegs[:3]
+
+
+def test_a_picture_that_never_ends_does_not_fill_the_memory(jpegs):
+    splitter = JpegSplitter()
+    splitter.feed(jpegs[0][:-2])
+    for _ in range(70):
+        splitter.feed(bytes(1 << 20))
+    assert splitter.damaged == 1
+    assert len(splitter._data) < 10 << 20
+    assert splitter.feed(jpegs[1]) == [jpegs[1]]
+
+
+def test_what_cannot_be_decoded_is_counted_and_passed_over(jpegs):
+    decoder = JpegDecoder()
+    broken = jpegs[0][:2] + b"\xff\xd9"
+    frames = decoder.decode(av.Packet(PART + jpegs[1] + PART + broken + PART + jpegs[2]))
+    assert [frame_number(frame.to_ndarray(format="bgr24")) for frame in frames] == [1, 2]
+    assert decoder.damaged == 1
+    assert decoder.decode(None) == []
+
+
+def test_pictures_may_change_their_size(jpegs):
+    other = cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1].tobytes()
+    frames = JpegDecoder().decode(av.Packet(PART + jpegs[0] + PART + other + PART + jpegs[1]))
+    assert [(frame.width, frame.height) for frame in frames] == [(160, 96), (64, 48), (160, 96)]
+
+
+@pytest.mark.parametrize(
+    ("head", "verdict"),
+    [
+        (b"", None),
+        (b"\r\n", None),
+        (b"-", None),
+        (b"--frame\r\nContent-Ty", None),
+        (PART, None),
+        (PART + b"\xff\xd8", None),
+        (PART + b"\xff\xd8\xff\xe0", True),
+        (b"\r\n" + PART + b"\xff\xd8\xff\xe0", True),
+        (b"content-type: image/jpeg\n\n\xff\xd8\xff\xdb", True),
+        (b"--frame\r\nContent-Type: image/png\r\n\r\n\x89PNG", False),
+        (b"--" + b"x" * 5000, False),
+        (b"\xff\xd8\xff\xe0", False),
+        (b"#EXTM3U\n", False),
+        (b"G@\x00\x10", False),
+        (b"<html>", False),
+    ],
+)
+def test_motion_jpeg_is_told_by_its_first_bytes(head, verdict):
+    assert is_multipart_jpeg(head) is verdict
