@@ -2,13 +2,13 @@
 
     python benchmarks/live.py --model yolox_nano_416.onnx [--seconds 60] [NAME ...]
 
-A process of its own sends 640 x 480 motion JPEG at 30 frames per second over HTTP on 127.0.0.1; every frame carries its number and
-the monotonic clock of the moment it was sent. The scenarios, all of them unless some are named:
+A process of its own sends 640 x 480 motion JPEG at 30 frames per second over HTTP on 127.0.0.1; every frame carries its number
+and the monotonic clock of the moment it was sent. The scenarios, all of them unless some are named:
 
 - fast: how many of the frames arrive, and how old they are at the callback, beside the median inference time of that run;
 - slow: the same with a consumer that takes 100 ms a frame: age, memory, and the ledger against the sender's own count;
 - gone: the server goes away for 2 s; how soon frames come again, and what a second source notices;
-- mute: a server that accepts and says nothing: when `stalled` is told, how soon `stop()` ends the run, whether the process exits;
+- mute: a server that accepts and says nothing: when `stalled` is told, how soon `stop()` ends the run, if the process exits;
 - late: a server that is down at the start;
 - faults: 200 random faults in a row; threads, sockets and memory before and after;
 - four: four sources of which one raises, one ends, one stalls; the rate of those that go on;
@@ -113,6 +113,7 @@ class Ages:
         self.times: list[float] = []
 
     def __call__(self, predictor: Any) -> None:
+        """Read those of a batch."""
         now = time.monotonic()
         for result in predictor.frame_results:
             number, sent_at = read_stamp(result.orig_img)
@@ -235,7 +236,7 @@ from tests.servers.mjpeg import Fault, MjpegServer
 with MjpegServer() as server:
     server.inject(Fault.MUTE, lasting=True)
     told, model = [], Model()
-    model.add_callback("on_source_change", lambda predictor: told.append((str(predictor.change.state), time.monotonic() - began)))
+    model.add_callback("on_source_change", lambda each: told.append((str(each.change.state), time.monotonic() - began)))
     began = time.monotonic()
     run = model.predict(open_source(server.url, open_timeout=3, read_timeout=3), stream=True)
     stopped = []
@@ -325,8 +326,6 @@ class Failing(Source):
         self._left = frames
         self.info = self._source.info
         self.endless = self.may_block = True
-        self.close = self._source.close  # type: ignore[method-assign]
-        self.interrupt = self._source.interrupt  # type: ignore[method-assign]
 
     def read(self) -> Any:
         """As the stream's, for a while."""
@@ -335,7 +334,13 @@ class Failing(Source):
             raise ValueError("a driver's bug")
         return self._source.read()
 
-    def close(self) -> None: ...
+    def interrupt(self) -> None:
+        """As the stream's."""
+        self._source.interrupt()
+
+    def close(self) -> None:
+        """As the stream's."""
+        self._source.close()
 
 
 def four(model: Model, seconds: float) -> None:
@@ -371,7 +376,7 @@ def record(model: Model, seconds: float) -> None:
         path = Path(folder) / "live.mp4"
         recorder = Recorder(path)
         handle = model.add_callback(recorder)
-        ages, run = watched(model, server.url, seconds)
+        ages, _ = watched(model, server.url, seconds)
         handle.remove()
         wall = ages.times[-1] - ages.times[0]
         with av.open(str(path)) as film:

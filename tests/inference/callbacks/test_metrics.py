@@ -8,6 +8,7 @@ from framehook.inference.callbacks.metrics import Metrics
 from framehook.inference.errors import CallbackError, OptionError
 from framehook.inference.sources import TestSource
 
+from ..scripted import Scripted, until  # noqa: TID252 - the same scenery as the tests of runs
 from .scenes import play
 
 
@@ -22,18 +23,21 @@ def scrape(metrics):
 
 
 def test_what_is_scraped_is_what_the_stats_tell():
-    metrics = Metrics(0)
-    with play("testsrc:64x48@30:20", metrics) as run:
+    metrics, camera = Metrics(0), Scripted(live=True, stepwise=True, name="door")
+    with play(camera, metrics) as run:
         for _ in range(7):
+            camera.allowed.release()
             next(run)
         run.pause()
+        camera.allowed.release()
+        until(lambda: run.stats.sources["door"].ledger.captured == 8)
         told = scrape(metrics)
-        (ledger,) = (each.ledger for each in run.stats.sources.values())
-    source = ("source", "testsrc")
+    source = ("source", "door")
     assert metrics.address[0] == "127.0.0.1"
     assert told["framehook_frames_delivered_total", source] == 7
-    assert told["framehook_frames_captured_total", source] == ledger.captured
-    assert told["framehook_frames_pending", source] == ledger.pending
+    assert told["framehook_frames_captured_total", source] == 8
+    assert told["framehook_frames_dropped_total", ("cause", "paused"), source] == 1
+    assert told["framehook_frames_pending", source] == 0
     assert told["framehook_source_state", source, ("state", "connected")] == 1
     assert told["framehook_source_state", source, ("state", "reconnecting")] == 0
     assert told["framehook_source_connections_total", source] == 1
