@@ -69,11 +69,8 @@ def print_summary(console: Console, predictor: Predictor, tally: Tally, saved: S
     elif stats.frames > 1:
         console.print(f"{stats.frames:,} pictures: {listed(tally.boxes)}")
     if len(predictor.sources) > 1:
-        rows += [
-            ("source", source_line(stats.sources[source.group]))
-            for source in predictor.sources
-            if source.group in stats.sources
-        ]
+        groups = dict.fromkeys(source.group for source in predictor.sources)
+        rows += [("source", source_line(stats.sources[group])) for group in groups if group in stats.sources]
     if stats.frames:
         rows += [("zone", text) for counter in predictor.callbacks.objects(ZoneCounter) for text in zone_lines(counter.counts)]
     rows += [("saved", text) for text in _places(predictor, saved)]
@@ -120,8 +117,8 @@ def zone_lines(zones: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
 
 
 def _shown(predictor: Predictor) -> str:
-    several = len(predictor.sources)
-    return f"{several} sources" if several > 1 else predictor.source.name
+    left = predictor.sources
+    return f"{len(left)} sources" if len(left) > 1 else (left[0] if left else predictor.source).name
 
 
 def _figures(stats: Stats, tally: Tally) -> Iterable[tuple[str, str]]:

@@ -46,5 +46,28 @@ class SourceChange:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a source stood at one moment.
+
+    Attributes:
+        source: What is known of it.
+        shown: `SourceInfo.group` of the frame captured last: of a list of files, the file it is at.
+        state: Its state.
+        reason: Why, in words, without credentials.
+        connections: How often it connected.
+        failures: Attempts to connect that failed since.
+        captured_at: When its last frame was captured, monotonic seconds, or None before the first.
+    """
+
+    source: SourceInfo
+    shown: str
+    state: SourceState
+    reason: str
+    connections: int
+    failures: int
+    captured_at: float | None
+
+
 Watcher: TypeAlias = Callable[[SourceState, str], None]
 """Called with a source's new state and the reason for it, without credentials, from whatever thread notices."""

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, NamedTuple, TypeVar
 
-from framehook.inference.connection import SourceChange, SourceState
+from framehook.inference.connection import SourceChange, SourceState, Standing
 from framehook.inference.errors import FramehookError, SeekError, SourceError, one_line
 from framehook.inference.frame import Frame, SourceInfo
 from framehook.inference.gate import Gate
@@ -58,6 +58,14 @@ class Taken(NamedTuple):
         self.feed.ledger.drop(self.frame.source, self.outdated or Cause.STOPPED)
 
 
+class _Turn(NamedTuple):
+    """That a frame may be read: the seek it belongs to, where to go first, and whether the clock stood still meanwhile."""
+
+    generation: int
+    seek_to: float | None
+    was_held: bool
+
+
 class Feed(ABC):
     """Frames of one source under a policy.
 
@@ -69,11 +77,7 @@ class Feed(ABC):
         generation: Counts seeks.
         closed: Whether it was shut: its source was removed, or the run is over.
         failure: What the source failed with, or None.
-        state: How the source stands.
-        reason: Why, in words.
-        connections: How often it connected.
-        shown: `SourceInfo.group` of the frame captured last: of a list of files, the file it is at.
-        captured_at: When that was, in monotonic seconds, or None.
+        reported: Whether that was logged.
         overlaps: Whether its frames may be computed side by side, as they wait for each other anyway.
     """
 
@@ -85,11 +89,12 @@ class Feed(ABC):
         self.generation = 0
         self.closed = False
         self.failure: FramehookError | None = None
-        self.state = SourceState.CONNECTING
-        self.reason = ""
-        self.connections = 0
-        self.shown = source.info.group
-        self.captured_at: float | None = None
+        self.reported = False
+        self._state = SourceState.CONNECTING
+        self._reason = ""
+        self._connections = 0
+        self._shown = source.info.group
+        self._captured_at: float | None = None
         self._gate = gate
         self._changed = gate.changed
         self.ledger = ledger
@@ -113,12 +118,19 @@ class Feed(ABC):
     @property
     def over(self) -> bool:
         """Whether nothing will come of it any more, unless a seek leads back."""
-        return self.state is SourceState.ENDED
+        return self._state is SourceState.ENDED
 
     @property
     def has_notice(self) -> bool:
         """Whether a change of the source was not told yet."""
         return bool(self._notices)
+
+    def standing(self) -> Standing:
+        """How the source stands now."""
+        info = self.source.info
+        return Standing(
+            info, self._shown, self._state, self._reason, self._connections, self.source.failures, self._captured_at
+        )
 
     def notice(self) -> SourceChange:
         """The oldest change that was not told yet. Holds the condition."""
@@ -129,10 +141,10 @@ class Feed(ABC):
         with self._changed:
             if self.closed or (self.over and state is not SourceState.CONNECTED):
                 return
-            self.connections += state is SourceState.CONNECTED
-            self.state, self.reason = state, reason
+            self._connections += state is SourceState.CONNECTED
+            self._state, self._reason = state, reason
             info, failures = self.source.info, self.source.failures
-            self._notices.append(SourceChange(info, state, reason, self.connections, failures, time.monotonic()))
+            self._notices.append(SourceChange(info, state, reason, self._connections, failures, time.monotonic()))
             self._changed.notify_all()
 
     def seek(self, seconds: float) -> None:
@@ -166,18 +178,21 @@ class Feed(ABC):
             return False
         self.closed = True
         if not self.over:
-            self.state, self.reason = SourceState.ENDED, "stopped"
+            self._state, self._reason = SourceState.ENDED, "stopped"
         return True
 
     def _capture(self, source: SourceInfo) -> None:
         """Count a frame."""
         self.ledger.capture(source)
-        self.shown = source.group
-        self.captured_at = time.monotonic()
+        self._shown = source.group
+        self._captured_at = time.monotonic()
 
     def _read_wanted(self) -> Frame | None:
         """Read the next frame that `vid_stride` wants, counting those it leaves out."""
+        generation = self.generation
         for _ in range(self._stride - 1 if self._follows else 0):
+            if self._ending() or generation != self.generation:
+                return None
             skipped = self._guarded(self.source.skip)
             if skipped is None:
                 return None
@@ -205,7 +220,11 @@ class Feed(ABC):
 
     def _fail(self, error: FramehookError) -> None:
         with self._changed:
-            self.failure = error
+            if not self._ending():  # a read that was interrupted may fail
+                self.failure = error
+
+    def _ending(self) -> bool:
+        return self.closed or self._gate.stopped
 
     def _close_source(self) -> None:
         try:
@@ -291,6 +310,7 @@ class ThreadedFeed(Feed):
     def pause(self) -> None:
         if self._newest_only is Cause.OVERWRITTEN:
             self._discard(Cause.PAUSED)  # what is in the slot now would be stale when the run goes on
+            self._end_if_drained()
 
     def seek(self, seconds: float) -> None:
         with self._changed:
@@ -320,8 +340,9 @@ class ThreadedFeed(Feed):
     def _start(self) -> None:
         if self._thread is None and not self.closed:
             name = f"framehook-read-{self.source.info.name}"
-            self._thread = threading.Thread(target=self._pump, name=name, daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._pump, name=name, daemon=True)
+            thread.start()
+            self._thread = thread
 
     def _discard(self, cause: Cause) -> None:
         for taken in self._queue:
@@ -331,27 +352,29 @@ class ThreadedFeed(Feed):
     def _end_if_drained(self) -> None:
         """Note the end once everything before it was taken. Holds the condition."""
         if (self._at_end or self._gone) and not self._queue and not self.over:
-            self.note(SourceState.ENDED, "" if self.failure is None else one_line(self.failure))
+            reason = "stopped" if self._ending() else "" if self.failure is None else one_line(self.failure)
+            self.note(SourceState.ENDED, reason)
 
     def _pump(self) -> None:
         """The reading thread."""
         clock = PlaybackClock()
         try:
             while (turn := self._wait_for_turn()) is not None:
-                generation, seek_to = turn
-                if seek_to is not None:
-                    self._move(seek_to)
+                if turn.seek_to is not None:
+                    self._move(turn.seek_to)
                 frame = self._read_wanted()
                 if frame is None and not self.source.seekable:
                     break
                 if frame is None:
-                    self._note_end(generation)
+                    self._note_end(turn.generation)
                     continue
                 if self._newest_only is Cause.PACE:
-                    frame = self._hold_back(frame, clock, generation)
-                self._put(Taken(frame, generation, self))
+                    frame = self._hold_back(frame, clock, turn)
+                self._put(Taken(frame, turn.generation, self))
         except FramehookError as error:
             self._fail(error)
+        except BaseException as error:  # noqa: BLE001 - `sys.exit` in a user's iterable, say: it must not pass for its end
+            self._fail(SourceError(f"{self.source.info.name} failed: {type(error).__name__}: {one_line(error)}"))
         finally:
             self._close_source()
             with self._changed:
@@ -360,21 +383,20 @@ class ThreadedFeed(Feed):
                 self._changed.notify_all()
 
     def _held(self) -> bool:
-        """Whether the run is paused and not to have a frame by a step. Holds the condition."""
-        return self._gate.paused and not self._gate.waiting
+        """Whether the run is paused, and is not to have one more frame by a step. Holds the condition."""
+        return self._gate.paused and (not self._gate.waiting or bool(self._queue))
 
-    def _ending(self) -> bool:
-        return self.closed or self._gate.stopped
-
-    def _wait_for_turn(self) -> tuple[int, float | None] | None:
-        """Wait until a frame should be read; return the generation it is of and where to go first. None to end."""
+    def _wait_for_turn(self) -> _Turn | None:
+        """Wait until a frame should be read; None to end."""
+        was_held = False
         with self._changed:
             while not self._ending():
                 held = self._newest_only is Cause.PACE and self._held()
                 room = self._newest_only is not None or len(self._queue) < self._depth
                 if self._seek_to is not None or (room and not self._at_end and not held):
                     seek_to, self._seek_to = self._seek_to, None
-                    return self.generation, seek_to
+                    return _Turn(self.generation, seek_to, was_held)
+                was_held = was_held or held
                 self._changed.wait()
             return None
 
@@ -396,11 +418,11 @@ class ThreadedFeed(Feed):
                 self._queue.append(taken)
                 self._changed.notify_all()
 
-    def _hold_back(self, frame: Frame, clock: PlaybackClock, generation: int) -> Frame:
+    def _hold_back(self, frame: Frame, clock: PlaybackClock, turn: _Turn) -> Frame:
         """Wait until a frame of a file is due; that moment is when a camera would have captured it."""
-        due = clock.due(frame)
+        due = clock.restarted(frame) if turn.was_held else clock.due(frame)
         with self._changed:
-            while not (self._ending() or generation != self.generation):
+            while not (self._ending() or turn.generation != self.generation):
                 if self._held():
                     self._changed.wait()
                     due = clock.restarted(frame)

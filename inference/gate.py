@@ -8,6 +8,9 @@ import threading
 class Gate:
     """Holds a run before its next batch. Nothing polls: whoever waits for anything in a run waits on `changed`.
 
+    Its lock comes after those of sources, which may tell their state while they hold one, and before those of ledger and
+    meter; no source, callback or logger is called under it.
+
     `enter` and `admit` belong to the thread that advances the run, everything else may be called from any thread.
 
     Attributes:
@@ -60,9 +63,8 @@ class Gate:
             self.changed.notify_all()
 
     def step(self, count: int) -> None:
-        """Pause, and let `count` batches through."""
+        """Let `count` batches through a gate that is closed."""
         with self.changed:
-            self.paused = True
             self._steps += count
             self.changed.notify_all()
 

@@ -7,12 +7,16 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import Final
 
-from framehook.inference.connection import SourceChange, SourceState
+from framehook.inference.connection import SourceChange, SourceState, Standing
 from framehook.inference.errors import OptionError, RunError, SeekError, did_you_mean, one_line
 from framehook.inference.feed import ABANDON_SECONDS, FILE_SECONDS, Feed, Taken
 from framehook.inference.frame import SourceInfo
 from framehook.inference.gate import Gate
+
+FORMER: Final = 100
+"""Sources that were removed, and of which it is known how they stood in the end."""
 
 log = logging.getLogger("framehook")
 
@@ -35,8 +39,8 @@ class Intake:
         self._feeds = list(feeds)
         self._turns = deque(self._feeds)
         self._closed = False
-        self._farewells: deque[SourceChange] = deque()  # of sources that were removed
-        self._filling: list[Taken] = []
+        self._farewells: deque[SourceChange] = deque(maxlen=FORMER)  # of sources that were removed
+        self._former: deque[Standing] = deque(maxlen=FORMER)
 
     # What there is --------------------------------------------------------------------------------------------------------
 
@@ -44,6 +48,12 @@ class Intake:
     def feeds(self) -> Sequence[Feed]:
         """The feed of each source, in the order in which they were added."""
         return tuple(self._feeds)
+
+    @property
+    def standings(self) -> list[Standing]:
+        """How each source stands, those that were removed first."""
+        with self.gate.changed:
+            return [*self._former, *(feed.standing() for feed in self._feeds)]
 
     @property
     def overlaps(self) -> bool:
@@ -96,10 +106,11 @@ class Intake:
             Frames of one or several sources, at least one; or a change of a source, in its place between the frames; or None
             once the run is stopped or all sources are over.
         """
-        taken = self._filling = []
+        taken: list[Taken] = []
         while len(taken) < count:
             found = self._wait(patient=not taken or self.overlaps, telling=not taken)
             if isinstance(found, SourceChange):
+                self._log(found)
                 return found
             if found is None:
                 break
@@ -109,8 +120,13 @@ class Intake:
                 for stale in [each for each in taken if each.outdated]:
                     taken.remove(stale)
                     stale.drop()
-        self._filling = []
         return taken or None
+
+    def conclude(self) -> bool:
+        """Whether nothing is left to take, and nothing can be added any more; asked when `next` gave nothing."""
+        with self.gate.changed:
+            self._closed = self.gate.stopped or (self._all_over() and not self._has_news())
+            return self._closed
 
     def _wait(self, *, patient: bool, telling: bool) -> Feed | SourceChange | None:
         """The feed whose turn it is; a change, if `telling`; None where the frames end, for now or for good."""
@@ -150,21 +166,27 @@ class Intake:
     def _news(self) -> SourceChange:
         if self._farewells:
             return self._farewells.popleft()
-        feed = next(feed for feed in self._feeds if feed.has_notice)
-        change = feed.notice()
-        self._log(change, feed)
-        return change
+        return next(feed for feed in self._feeds if feed.has_notice).notice()
 
-    def _log(self, change: SourceChange, feed: Feed) -> None:
+    def _log(self, change: SourceChange) -> None:
         name = change.source.name
         if change.state is SourceState.ENDED:
             # The run goes on, or has had another source that did well; where all have failed it ends with their errors.
-            if feed.failure is not None and not self.failures:
-                log.warning("%s: %s", name, one_line(feed.failure))
+            if not self.failures:
+                self._log_failures()
         elif change.state in (SourceState.STALLED, SourceState.RECONNECTING):
             log.warning("%s: %s%s", name, change.state, f" ({change.reason})" if change.reason else "")
         elif change.connections > 1:
             log.info("%s: connected again", name)
+
+    def _log_failures(self) -> None:
+        """Log what sources failed with, each once."""
+        with self.gate.changed:
+            failed = [feed for feed in self._feeds if feed.failure is not None and not feed.reported]
+            for feed in failed:
+                feed.reported = True
+        for feed in failed:
+            log.warning("%s: %s", feed.source.info.name, one_line(feed.failure))
 
     # Controls -------------------------------------------------------------------------------------------------------------
 
@@ -174,6 +196,7 @@ class Intake:
         Raises:
             RunError: the run is over; the feed stays the caller's.
         """
+        self._log_failures()  # the run goes on: nobody raises them
         with self.gate.changed:
             if self._closed or self.gate.stopped:
                 raise RunError(f"{feed.source.info.name} cannot be added to a run that is over; start another run")
@@ -188,11 +211,13 @@ class Intake:
             OptionError: there is no such source.
         """
         feed = self.find(which)
+        self._log_failures()
         with self.gate.changed:
             if feed not in self._feeds:
                 return  # somebody else was faster
             if not feed.over:
                 feed.note(SourceState.ENDED, "removed")
+            self._former.append(feed.standing())
             self._feeds.remove(feed)
             self._turns.remove(feed)
             while feed.has_notice:
@@ -213,6 +238,13 @@ class Intake:
             for feed in self._feeds:
                 feed.pause()
             self.gate.pause()
+
+    def step(self, count: int) -> None:
+        """Pause, and let `count` batches through."""
+        with self.gate.changed:
+            if not self.gate.paused:
+                self.pause()
+            self.gate.step(count)
 
     def seek(self, seconds: float, which: str | SourceInfo | None = None) -> None:
         """Go to a media time, in one source or in all that have positions.
@@ -240,9 +272,6 @@ class Intake:
                 each_of_them.callback(feed.join, began + _patience(feed))
             for feed in feeds:
                 each_of_them.callback(feed.shut)
-        filling, self._filling = self._filling, []
-        for taken in filling:
-            taken.drop()
 
 
 def _patience(feed: Feed) -> float:

@@ -82,14 +82,6 @@ class Lookahead:
             inside = threading.get_ident() in self._threads
             self._executor.shutdown(wait=not inside, cancel_futures=True)
 
-    def settle(self) -> None:
-        """Count what was under way as stopped."""
-        for job in self._jobs:
-            if isinstance(job, Job):
-                for taken in job.taken:
-                    taken.drop()
-        self._jobs.clear()
-
     def _take(self, options: PredictOptions) -> Job | SourceChange | None:
         taken = self._intake.next(options.batch)
         return Job(taken) if isinstance(taken, list) else taken

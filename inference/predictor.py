@@ -55,6 +55,7 @@ class Predictor:
         speed: Milliseconds a frame of the current batch spent in preprocess, inference and postprocess.
         save_dir: Where the run saves, or None when it saves nothing.
         error: What ended the run, or None.
+        kept: What callbacks keep for this run, by whoever keeps it.
     """
 
     def __init__(
@@ -94,13 +95,13 @@ class Predictor:
         self.speed: Mapping[str, float] = {}
         self.save_dir = save_dir
         self.error: BaseException | None = None
+        self.kept: dict[object, Any] = {}
         self.callbacks = Callbacks() if callbacks is None else callbacks
         self._detector = detector
         self._ledger = LedgerBook()
         self._meter = Meter()
         self._lock = threading.Lock()
         self._wanted = options
-        self._current: Job | None = None
         self._consumer_ms = 0.0
         alone = len(sources) == 1
         gate = Gate()
@@ -128,7 +129,7 @@ class Predictor:
 
     def step(self, count: int = 1) -> None:
         """Pause, and let `count` batches through."""
-        self._intake.gate.step(count)
+        self._intake.step(count)
 
     def seek(self, seconds: float, source: str | SourceInfo | None = None) -> None:
         """Go to a media time in seconds, in one source or in all that have positions.
@@ -174,7 +175,7 @@ class Predictor:
     @property
     def stats(self) -> Stats:
         """The figures of the run so far; final in `on_predict_end`."""
-        return self._meter.read(self._ledger, self._intake.feeds, self.callbacks.background_dropped)
+        return self._meter.read(self._ledger, self._intake.standings, self.callbacks.background_dropped)
 
     @property
     def sources(self) -> tuple[SourceInfo, ...]:
@@ -229,8 +230,10 @@ class Predictor:
             self.callbacks.fire(PredictEvent.START, self)
             while self._intake.gate.enter():
                 job = self._next_job()
-                if job is None:
+                if job is None and self._intake.conclude():
                     break
+                if job is None:
+                    continue  # a source was added at the last moment
                 yield from self._deliver(job)
             if not self._intake.gate.stopped:  # an interrupted read may fail
                 self._raise_failures()
@@ -262,23 +265,22 @@ class Predictor:
     def _deliver(self, job: Job) -> Generator[Any, None, None]:
         """Fire the events of a batch and yield its results."""
         frames = job.frames
-        self._current = job
         self.args = self._wanted
         self.frame = frames[0]
         self.batch = Batch.of(frames)
         found = self._find(job, self.batch)
         self.speed = found.speed
-        self.frame_results = [
+        own = [
             Result(frame, boxes, self._detector.names, found.speed) for frame, boxes in zip(frames, found.boxes, strict=True)
         ]
-        self.results = self.frame_results
+        self.frame_results = own
+        self.results = list(own)  # callbacks may change that list in place
         began = time.monotonic()
         self.callbacks.fire(PredictEvent.POSTPROCESS_END, self)
         self.callbacks.fire(PredictEvent.BATCH_END, self)
         results = self._iterator()
-        self._current = None
         now = time.monotonic()
-        self._count(job, found, callbacks_ms=(now - began) * 1e3 / len(frames), now=now)
+        self._count(job, own, found, callbacks_ms=(now - began) * 1e3 / len(frames), now=now)
         while True:
             try:
                 item = next(results)
@@ -289,11 +291,11 @@ class Predictor:
             yield item
         self._consumer_ms = (time.monotonic() - now) * 1e3 / len(frames)
 
-    def _count(self, job: Job, found: Found, *, callbacks_ms: float, now: float) -> None:
+    def _count(self, job: Job, results: list[Result], found: Found, *, callbacks_ms: float, now: float) -> None:
         """Count the frames of a batch as delivered."""
         speed = found.speed
         stages = speed["preprocess"], speed["inference"], speed["postprocess"], callbacks_ms, self._consumer_ms
-        for result, taken in zip(self.frame_results, job.taken, strict=True):
+        for result, taken in zip(results, job.taken, strict=True):
             frame = result.frame
             result.latency_ms = (now - frame.captured_at) * 1e3
             wait_ms = (taken.at - frame.captured_at) * 1e3
@@ -332,16 +334,9 @@ class Predictor:
             last_first.callback(remove_unused_folder, self)
             last_first.callback(self._fire_end)
             last_first.callback(self._meter.stop)
-            last_first.callback(self._settle)
+            last_first.callback(self._ledger.settle)
             last_first.callback(self._ahead.stop_workers)
             last_first.callback(self._intake.close)
-
-    def _settle(self) -> None:
-        """Count what was under way as stopped."""
-        job, self._current = self._current, None
-        for taken in job.taken if job is not None else ():
-            taken.drop()
-        self._ahead.settle()
 
     def _fire_end(self) -> None:
         failures: list[Exception] = []

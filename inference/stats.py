@@ -11,8 +11,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from framehook.inference.connection import SourceState
-from framehook.inference.feed import Feed
+from framehook.inference.connection import SourceState, Standing
 from framehook.inference.frame import SourceInfo
 from framehook.inference.ledger import Ledger, LedgerBook
 
@@ -20,8 +19,10 @@ WINDOW: Final = 2000
 """Frames over which latencies and stages are taken: memory must not grow with the stream, and old times are forgotten."""
 RECENT: Final = 60
 """Frames over which the current frame rate is taken."""
-REMEMBERED: Final = 64
+REMEMBERED: Final = 512
 """Sources whose rate and latency are kept, those of the last frames: a list may hold many thousand files."""
+OF_SOURCE: Final = 250
+"""Frames over which the latency of one source is taken."""
 
 STAGES: Final = ("wait", "preprocess", "inference", "postprocess", "callbacks", "consumer")
 """Where the time of a frame goes: waiting to be taken, the network, the callbacks, and whoever iterates the run."""
@@ -180,7 +181,7 @@ class Meter:
             self._frames += 1
             self._detections += detections
             self._rate.count(now, latency_ms)
-            rate = self._sources.pop(source.group, None) or _Rate(WINDOW // 4)
+            rate = self._sources.pop(source.group, None) or _Rate(OF_SOURCE)
             rate.count(now, latency_ms)
             self._sources[source.group] = rate  # at the end: the first is the one that has been silent for longest
             if len(self._sources) > REMEMBERED:
@@ -191,8 +192,14 @@ class Meter:
         if self._stopped is None:
             self._stopped = time.monotonic()
 
-    def read(self, ledger: LedgerBook, feeds: Sequence[Feed], background_dropped: int) -> Stats:
-        """The figures now."""
+    def read(self, ledger: LedgerBook, standings: Sequence[Standing], background_dropped: int) -> Stats:
+        """The figures now.
+
+        Args:
+            ledger: Where frames went.
+            standings: How each source stands, in the order in which they are to be told.
+            background_dropped: Calls of background callbacks that were dropped.
+        """
         now = self._stopped or time.monotonic()
         elapsed = now - self._started
         with self._lock:
@@ -206,28 +213,28 @@ class Meter:
                 latency=Latency.of(self._rate.latencies),
                 speed={stage: float(mean) for stage, mean in zip(STAGES, means, strict=True)} if frames else {},
                 detections=self._detections,
-                sources=self._read_sources(ledger, feeds, now),
+                sources=self._read_sources(ledger, standings, now),
                 background_dropped=background_dropped,
             )
 
-    def _read_sources(self, ledger: LedgerBook, feeds: Sequence[Feed], now: float) -> dict[str, SourceStats]:
+    def _read_sources(self, ledger: LedgerBook, standings: Sequence[Standing], now: float) -> dict[str, SourceStats]:
         ledgers = ledger.read()
-        at = {feed.shown: feed for feed in feeds}
-        groups = list(ledgers) + [group for group in at if group not in ledgers]
+        at = {standing.shown: standing for standing in standings}
         order = {group: number for number, group in enumerate(at)}
-        groups.sort(key=lambda group: order.get(group, -1))  # as the sources were named; what is over already comes first
+        # As the sources were named; the files of a list that are over come first.
+        groups = sorted({**ledgers, **at}, key=lambda group: order.get(group, -1))
         figures = {}
         for group in groups:
-            feed, rate = at.get(group), self._sources.get(group)
-            source = ledger.source(group)
+            rate, source = self._sources.get(group), ledger.source(group) or at[group].source
+            standing = at.get(group) or Standing(source, group, SourceState.ENDED, "", 1, 0, None)
             figures[group] = SourceStats(
-                source=source if source is not None else at[group].source.info,
+                source=source,
                 ledger=ledgers.get(group, Ledger()),
-                state=SourceState.ENDED if feed is None else feed.state,
-                reason="" if feed is None else feed.reason,
-                connections=0 if feed is None else feed.connections,
-                failures=0 if feed is None else feed.source.failures,
-                silence=None if feed is None or feed.captured_at is None else max(0.0, now - feed.captured_at),
+                state=standing.state,
+                reason=standing.reason,
+                connections=standing.connections,
+                failures=standing.failures,
+                silence=None if standing.captured_at is None else max(0.0, now - standing.captured_at),
                 fps=rate.fps(now) if rate is not None else 0.0,
                 latency=Latency.of(rate.latencies) if rate is not None else None,
             )

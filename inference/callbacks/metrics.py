@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
 import weakref
 from collections.abc import Iterable, Iterator
@@ -83,11 +85,17 @@ class _Server:
         return host, self._server.server_port
 
     def end(self) -> None:
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-        if self._thread is not None:
+        if self._server is None or self._thread is None:
+            return
+        # The server looks twice a second whether it is to end, and after each request; so it gets one.
+        ending = threading.Thread(target=self._server.shutdown, name="framehook-metrics-end", daemon=True)
+        ending.start()
+        with contextlib.suppress(OSError), socket.create_connection(self._server.server_address[:2], timeout=1):
+            pass
+        if threading.current_thread() is not self._thread:  # an abandoned run may be collected anywhere
+            ending.join()
             self._thread.join()
+        self._server.server_close()
 
 
 class _Collector:
@@ -126,34 +134,38 @@ def _of_run(stats: Stats) -> Iterator[Any]:
 def _of_sources(sources: list[SourceStats]) -> Iterator[Any]:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-    names = [each.source.name for each in sources]
-    labels = [name if names.count(name) == 1 else each.source.id for name, each in zip(names, sources, strict=True)]
-    captured = CounterMetricFamily("framehook_frames_captured", "Frames taken from a source", labels=["source"])
-    delivered = CounterMetricFamily("framehook_frames_delivered", "Frames that went through all events", labels=["source"])
-    dropped = CounterMetricFamily("framehook_frames_dropped", "Frames lost, by cause", labels=["source", "cause"])
-    pending = GaugeMetricFamily("framehook_frames_pending", "Frames read ahead or under way", labels=["source"])
-    state = GaugeMetricFamily("framehook_source_state", "1 for the state a source is in", labels=["source", "state"])
-    connections = CounterMetricFamily("framehook_source_connections", "How often a source connected", labels=["source"])
-    failures = GaugeMetricFamily("framehook_source_failures", "Failed attempts since it was connected", labels=["source"])
-    silence = GaugeMetricFamily("framehook_source_silence_seconds", "Since the last frame was captured", labels=["source"])
-    fps = GaugeMetricFamily("framehook_fps", "Frames handed on per second, recently", labels=["source"])
+    # Names alone may be shared, and numbers of the same id say which is which.
+    labels = [[each.source.name, each.source.id] for each in sources]
+    captured = CounterMetricFamily("framehook_frames_captured", "Frames taken from a source", labels=["source", "id"])
+    delivered = CounterMetricFamily(
+        "framehook_frames_delivered", "Frames that went through all events", labels=["source", "id"]
+    )
+    dropped = CounterMetricFamily("framehook_frames_dropped", "Frames lost, by cause", labels=["source", "id", "cause"])
+    pending = GaugeMetricFamily("framehook_frames_pending", "Frames read ahead or under way", labels=["source", "id"])
+    state = GaugeMetricFamily("framehook_source_state", "1 for the state a source is in", labels=["source", "id", "state"])
+    connections = CounterMetricFamily("framehook_source_connections", "How often a source connected", labels=["source", "id"])
+    failures = GaugeMetricFamily("framehook_source_failures", "Failed attempts since it was connected", labels=["source", "id"])
+    silence = GaugeMetricFamily(
+        "framehook_source_silence_seconds", "Since the last frame was captured", labels=["source", "id"]
+    )
+    fps = GaugeMetricFamily("framehook_fps", "Frames handed on per second, recently", labels=["source", "id"])
     latency = GaugeMetricFamily(
-        "framehook_latency_seconds", "From capture to hand-over, recently", labels=["source", "quantile"]
+        "framehook_latency_seconds", "From capture to hand-over, recently", labels=["source", "id", "quantile"]
     )
     for label, each in zip(labels, sources, strict=True):
-        captured.add_metric([label], each.ledger.captured)
-        delivered.add_metric([label], each.ledger.delivered)
-        pending.add_metric([label], each.ledger.pending)
-        connections.add_metric([label], each.connections)
-        failures.add_metric([label], each.failures)
-        fps.add_metric([label], each.fps)
+        captured.add_metric(label, each.ledger.captured)
+        delivered.add_metric(label, each.ledger.delivered)
+        pending.add_metric(label, each.ledger.pending)
+        connections.add_metric(label, each.connections)
+        failures.add_metric(label, each.failures)
+        fps.add_metric(label, each.fps)
         for cause, number in each.ledger.dropped.items():
-            dropped.add_metric([label, str(cause)], number)
+            dropped.add_metric([*label, str(cause)], number)
         for one in SourceState:
-            state.add_metric([label, str(one)], float(each.state is one))
+            state.add_metric([*label, str(one)], float(each.state is one))
         if each.silence is not None:
-            silence.add_metric([label], each.silence)
+            silence.add_metric(label, each.silence)
         if each.latency is not None:
             for name, quantile in _QUANTILES.items():
-                latency.add_metric([label, quantile], getattr(each.latency, name) / 1e3)
+                latency.add_metric([*label, quantile], getattr(each.latency, name) / 1e3)
     yield from (captured, delivered, dropped, pending, state, connections, failures, silence, fps, latency)

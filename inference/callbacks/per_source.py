@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
-from weakref import WeakKeyDictionary
 
 from framehook.inference.errors import OptionError
 from framehook.inference.frame import Frame, SourceKind
@@ -23,17 +22,22 @@ IDLE_FRAMES: Final = 300
 """A file that gave none of the last frames of its run is over: its state is let go, so that long lists of files hold none."""
 REMEMBERED: Final = 10_000
 """Tracks of a source known by their number at a time: memory must not grow with a stream, and old ones do not come back."""
+IDLE_LIVE: Final = 256
+"""Live sources that are silent and keep their state, at most: in a run to which sources come and go for months."""
 PICTURES: Final = (SourceKind.IMAGE, SourceKind.ARRAY)
 """Kinds of sources whose frames are pictures that stand for themselves, with no media time."""
 
 
 class PerRun(Generic[StateT]):
-    """One state for each run; it goes with the run, also where the run's end was never told."""
+    """One state for each run. The run itself holds it, so that it is there for as long as the run can fire events.
+
+    A weak reference to the run would not do: where the garbage collector takes a run, such references are gone before its end
+    is told, and what was to be finished then would be lost.
+    """
 
     def __init__(self, make: Callable[[], StateT]) -> None:
         """Have `make` called for each new run."""
         self._make = make
-        self._states: WeakKeyDictionary[Any, StateT] = WeakKeyDictionary()
         self._lock = threading.RLock()  # a run may be collected, and ended, while its thread is in here
 
     def of(self, run: Any) -> StateT:
@@ -44,24 +48,25 @@ class PerRun(Generic[StateT]):
         """
         with self._lock:
             try:
-                state = self._states.get(run)
-            except TypeError:
+                kept: dict[object, StateT] = run.kept
+            except AttributeError:
                 raise OptionError(
                     "this callback keeps something for each run and cannot work on snapshots; add it without background=True"
                 ) from None
+            state = kept.get(self)
             if state is None:
-                state = self._states[run] = self._make()
+                state = kept[self] = self._make()
             return state
 
     def find(self, run: Any) -> StateT | None:
         """The state of a run, or None where it has none."""
         with self._lock:
-            return self._states.get(run)
+            return run.kept.get(self)  # type: ignore[no-any-return]
 
     def pop(self, run: Any) -> StateT | None:
         """Take away the state of a run."""
         with self._lock:
-            return self._states.pop(run, None)
+            return run.kept.pop(self, None)  # type: ignore[no-any-return]
 
 
 @dataclass(slots=True)
@@ -97,8 +102,10 @@ class PerSource(Generic[StateT]):
         return [kept.state for kept in self._kept.values()]
 
     def _drop_idle(self) -> None:
-        idle = [key for key, kept in self._kept.items() if not kept.live and self._frames - kept.last_used > IDLE_FRAMES]
-        for key in idle:
+        idle = {key: kept for key, kept in self._kept.items() if self._frames - kept.last_used > IDLE_FRAMES}
+        live = sorted((key for key, kept in idle.items() if kept.live), key=lambda key: idle[key].last_used)
+        # A camera that is silent may come back, so that it keeps its state, unless there are very many of them.
+        for key in [key for key in idle if not idle[key].live] + live[: max(0, len(live) - IDLE_LIVE)]:
             state = self._kept.pop(key).state
             if self._let_go is not None:
                 self._let_go(state)

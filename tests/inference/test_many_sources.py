@@ -1,14 +1,16 @@
 """Runs over several sources: fair, independent of each other, and open to more."""
 
+import gc
 import threading
 import time
 
+import av
 import pytest
 
-from framehook.inference.callbacks import Callbacks
+from framehook.inference.callbacks import Callbacks, Recorder
 from framehook.inference.connection import SourceState
-from framehook.inference.errors import OptionError, RunError, SeekError, SourceUnavailableError
-from framehook.inference.ledger import Cause
+from framehook.inference.errors import OptionError, RunError, SeekError, SourceError, SourceUnavailableError
+from framehook.inference.ledger import REMEMBERED, Cause
 from framehook.inference.sources import TestSource
 
 from .brightness import SIDE, detector, picture, start, values
@@ -367,3 +369,151 @@ def test_what_cannot_be_opened_is_not_added(tmp_path):
     with run, pytest.raises(FileNotFoundError):
         run.add_source(tmp_path / "none.mp4")
     assert len(run.predictor.sources) == 1
+
+
+def test_a_camera_that_ended_and_whose_last_frame_a_pause_discards_ends_the_run():
+    camera = Scripted(2, live=True, stepwise=True, name="s", pixels=picture(9))
+    run = run_of(camera)
+    for _ in range(3):
+        camera.allowed.release()
+    next(run)
+    until(lambda: run.stats.sources["s"].ledger.captured == 2)
+    time.sleep(0.05)  # its reader comes to the end
+    run.pause()
+    run.resume()
+    assert len(list(run)) <= 1
+    assert adds_up(run.stats)
+
+
+def test_results_may_be_thinned_out_in_place():
+    callbacks = Callbacks()
+
+    def thin(predictor):
+        predictor.results[:] = [result for result in predictor.results if result.frame.index % 2]
+
+    callbacks.add("on_predict_batch_end", thin)
+    run = run_of(clip("a", 10), callbacks=callbacks)
+    assert indices(list(run)) == [1, 3, 5, 7, 9]
+    assert run.stats.sources["a"].ledger.delivered == 10
+
+
+def test_what_callbacks_keep_for_a_run_is_there_when_the_collector_takes_it(tmp_path):
+    def leave_behind():
+        callbacks = Callbacks()
+        callbacks.add(Recorder(tmp_path / "film.mp4"))
+        run = run_of(scene(200), callbacks=callbacks)
+        callbacks.add("on_predict_end", lambda predictor: predictor is run)  # a cycle, as closures over a run make
+        for _ in range(30):
+            next(run)
+
+    with pytest.warns(ResourceWarning):  # noqa: PT031 - either may do it
+        leave_behind()
+        gc.collect()
+    with av.open(str(tmp_path / "film.mp4")) as film:
+        assert sum(1 for _ in film.decode(video=0)) == 30
+
+
+def test_figures_of_sources_that_came_and_went_do_not_grow_for_ever():
+    run = run_of(clip("first", None))
+    with run:
+        next(run)
+        for number in range(REMEMBERED + 30):
+            added = run.add_source(clip(f"s{number}", None))
+            while next(run).frame.source.id != added.id:
+                pass
+            run.remove_source(added)
+        stats = run.stats
+    assert len(stats.sources) <= REMEMBERED + 2
+    assert stats.sources["earlier"].ledger.delivered >= 29
+    assert sum(each.ledger.delivered for each in stats.sources.values()) == stats.frames
+    assert adds_up(run.stats)
+
+
+def test_a_removed_source_keeps_how_it_stood():
+    run = run_of(scene(live=True), clip("a", None))
+    with run:
+        next(run)
+        run.remove_source("a")
+        figures = {each.source.name: each for each in run.stats.sources.values()}
+    assert (figures["a"].state, figures["a"].reason, figures["a"].connections) == (SourceState.ENDED, "removed", 1)
+
+
+def test_a_failure_is_told_although_another_source_takes_over(caplog):
+    callbacks = Callbacks()
+    run = run_of(clip("a", 9, fail_at=2), callbacks=callbacks)
+
+    def replace(predictor):
+        if predictor.change.reason:
+            run.add_source(clip("b", 3))
+
+    callbacks.add("on_source_change", replace)
+    assert len(list(run)) == 5
+    assert caplog.text.count("a went away") == 1
+
+
+def test_an_exit_in_a_users_iterable_does_not_pass_for_its_end():
+    def pictures():
+        yield picture(1)
+        raise SystemExit(3)
+
+    run = start(pictures())
+    with pytest.raises(SourceError, match="iterable failed: SystemExit: 3"):
+        list(run)
+
+
+def test_stepping_through_a_file_in_real_time_skips_nothing():
+    run = run_of(clip("a", 200, fps=500.0), pace="realtime")
+    with run:
+        run.pause()
+        got = []
+        for _ in range(20):
+            run.step()
+            got.append(next(run).frame.index)
+            time.sleep(0.005)
+        assert got == list(range(20))
+        time.sleep(0.2)
+        run.resume()
+        assert next(run).frame.index - 19 < 20  # the clock stood still meanwhile
+
+
+def test_a_step_of_a_run_that_waits_lets_one_batch_through():
+    camera = Scripted(live=True, stepwise=True, name="s", pixels=picture(9))
+    run = run_of(camera)
+    got = []
+    thread = threading.Thread(target=lambda: got.extend(run))
+    thread.start()
+    time.sleep(0.05)
+    run.step()
+    for _ in range(5):
+        camera.allowed.release()
+        time.sleep(0.02)
+    assert len(got) == 1
+    run.close()
+    thread.join(5)
+
+
+def test_a_long_stride_does_not_hold_up_the_end():
+    class Slow(Scripted):
+        def skip(self):
+            time.sleep(0.01)
+            return super().skip()
+
+    run = run_of(Slow(100_000, name="a", pixels=picture(9)), vid_stride=10_000)
+    next(run)
+    began = time.monotonic()
+    run.close()
+    assert time.monotonic() - began < 3
+
+
+def test_an_interrupted_read_that_fails_is_no_failure_of_the_source():
+    class Touchy(Scripted):
+        def read(self):
+            if self.index == 2:
+                self.interrupted.wait()
+                raise OSError("immediate exit requested")
+            return super().read()
+
+    run = run_of(Touchy(live=True, name="s", pixels=picture(9)))
+    with run:
+        next(run)
+    assert run.stats.sources["s"].reason == "stopped"

@@ -60,7 +60,7 @@ class Diary(Callback):
         self.note("start", predictor)
 
     def on_predict_postprocess_end(self, predictor):
-        assert predictor.results is predictor.frame_results
+        assert predictor.results == predictor.frame_results
         assert set(predictor.speed) == {"preprocess", "inference", "postprocess"}
         self.note("postprocess", predictor)
 

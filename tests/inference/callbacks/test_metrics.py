@@ -32,16 +32,16 @@ def test_what_is_scraped_is_what_the_stats_tell():
         camera.allowed.release()
         until(lambda: run.stats.sources["door"].ledger.captured == 8)
         told = scrape(metrics)
-    source = ("source", "door")
+    source = ("id", "door"), ("source", "door")
     assert metrics.address[0] == "127.0.0.1"
-    assert told["framehook_frames_delivered_total", source] == 7
-    assert told["framehook_frames_captured_total", source] == 8
-    assert told["framehook_frames_dropped_total", ("cause", "paused"), source] == 1
-    assert told["framehook_frames_pending", source] == 0
-    assert told["framehook_source_state", source, ("state", "connected")] == 1
-    assert told["framehook_source_state", source, ("state", "reconnecting")] == 0
-    assert told["framehook_source_connections_total", source] == 1
-    assert 0 < told["framehook_latency_seconds", ("quantile", "0.5"), source] < 10
+    assert told["framehook_frames_delivered_total", *source] == 7
+    assert told["framehook_frames_captured_total", *source] == 8
+    assert told["framehook_frames_dropped_total", ("cause", "paused"), *source] == 1
+    assert told["framehook_frames_pending", *source] == 0
+    assert told["framehook_source_state", *source, ("state", "connected")] == 1
+    assert told["framehook_source_state", *source, ("state", "reconnecting")] == 0
+    assert told["framehook_source_connections_total", *source] == 1
+    assert 0 < told["framehook_latency_seconds", source[0], ("quantile", "0.5"), source[1]] < 10
     assert told["framehook_stage_seconds", ("stage", "inference")] > 0
 
 
@@ -53,7 +53,7 @@ def test_dropped_frames_are_told_by_cause_and_sources_of_one_name_apart():
             next(run)
         told = scrape(metrics)
     for source in sources:
-        key = ("framehook_frames_dropped_total", ("cause", "stride"), ("source", source.info.id))
+        key = ("framehook_frames_dropped_total", ("cause", "stride"), ("id", source.info.id), ("source", "testsrc"))
         assert told[key] == 6
 
 
