@@ -169,7 +169,7 @@ def check_network(world: World) -> Iterator[Found]:
 def check_qt(world: World) -> Iterator[Found]:
     """Whether the desktop app can open windows."""
     if "pyqt6" not in world.packages:
-        yield Verdict.NOTE, "PyQt6 is not installed; only the desktop app needs it", "pip install 'framehook[gui]'"
+        yield Verdict.NOTE, "PyQt6 is not installed; only the desktop app to come needs it", ""
         return
     plugins = world.qt_plugins()
     if not plugins:

@@ -148,7 +148,7 @@ NO_CUDA = Trial(
         ("display", {"environ": {}}, "note", "there is none", ""),
         ("screens", {"packages": {"framehook": "1.0"}}, "note", "mss is not installed", "pip install 'framehook[screen]'"),
         ("screens", {"screens": raises(SourceUnavailableError("no screen; log in"))}, "note", "no screen", "log in"),
-        ("desktop app", {"packages": {"framehook": "1.0"}}, "note", "PyQt6 is not installed", "pip install 'framehook[gui]'"),
+        ("desktop app", {"packages": {"framehook": "1.0"}}, "note", "PyQt6 is not installed", ""),
         ("desktop app", {"qt_plugins": frozenset}, "problem", "without what it needs to open windows", "force-reinstall PyQt6"),
         (
             "desktop app",
