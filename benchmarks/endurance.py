@@ -3,7 +3,7 @@
     python benchmarks/endurance.py
 
 - memory: growth over 10,000 frames of a tracked and annotated run, after a warm-up of 1,000;
-- many: growth over 100,000 frames of four sources, tracked, as fast as they can be read (`--many 864000`: two hours of cameras);
+- many: growth over 100,000 frames of four sources, tracked, as fast as can be (`--many 864000`: two hours of cameras);
 - abandoned: 500 runs over a video file, each dropped after one frame; threads and open files before and after;
 - sharing: 1,000 single images in four threads with different options, a `predict` inside a callback and another beside an open
   run, all on one `Model`; every answer must equal the serial one.
