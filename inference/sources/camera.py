@@ -24,6 +24,7 @@ from framehook.inference.sources.live import OPEN_TIMEOUT, READ_TIMEOUT, LiveSou
 
 _log = logging.getLogger("framehook")
 _level_lock = threading.Lock()
+_quieted: list[int] = []  # the level to return to, once for each that wants quiet
 
 
 class Capture(Protocol):
@@ -187,12 +188,17 @@ class CameraSource(Source):
 @contextmanager
 def quiet_opencv() -> Iterator[None]:
     """Keep OpenCV from writing to stderr what we report ourselves; the level that the program chose returns afterwards."""
+    # What is done in quiet may hang, and must not keep others from it; so the lock is not held meanwhile.
     with _level_lock:
         before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-        try:
-            yield
-        finally:
-            cv2.utils.logging.setLogLevel(before)
+        _quieted.append(_quieted[0] if _quieted else before)
+    try:
+        yield
+    finally:
+        with _level_lock:
+            before = _quieted.pop()
+            if not _quieted:
+                cv2.utils.logging.setLogLevel(before)
 
 
 def _open_capture(number: int | str) -> Capture:

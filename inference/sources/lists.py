@@ -137,10 +137,10 @@ class SourceList:
         if self.count > 1 or len(self.entries) == 1:
             # A first look at all files, so that a slip of the pen is told before any server is asked.
             return open_together([(partial(self._open, entry), is_network(entry.spec)) for entry in self.entries])
-        openers: list[Opener] = []
+        openers: list[tuple[Opener, bool]] = []
         for entry in self.entries:
             with entry.named_in_errors():
-                openers.append(self._in_turn(entry))
+                openers.append((self._in_turn(entry), is_network(entry.spec)))
         return [PlaylistSource(self._name, self._path, openers)]
 
     def _open(self, entry: Entry) -> Source:

@@ -36,12 +36,13 @@ READ_TIMEOUT: Final = 5.0
 """Seconds without a frame after which a connection counts as lost."""
 
 _HUNG_AT_MOST = 4
-# A connection has proven itself, so that the next outage starts from scratch, after this:
-_PROVEN_FRAMES = 10
+# A connection has proven itself, so that the next outage starts from scratch, when frames came for so long. Their number proves
+# nothing: a server that sends some and hangs up, over and over, would be asked ten times a second, and each time be told of.
 _PROVEN_SECONDS = 1.0
 _LEAP = 10.0  # s of media time that pass in no time: the sender's clock was set anew
 _STEP = 0.001  # s by which media time rises at least where a new stretch begins
 _CLOSE_SECONDS = 0.1
+_HUNG = f"{_HUNG_AT_MOST} attempts hang, and until one of them ends there is no other"
 
 
 class SilentError(SourceUnavailableError):
@@ -151,6 +152,7 @@ class LiveSource(Source):
         read_timeout: float = READ_TIMEOUT,
         reconnect: bool = True,
         backoff: Backoff | None = None,
+        final: tuple[type[FramehookError], ...] = (),
     ) -> None:
         """Make a source of something that makes connections.
 
@@ -164,6 +166,7 @@ class LiveSource(Source):
             read_timeout: Seconds without a frame after which a connection is given up on.
             reconnect: False to end with the first connection; what is wrong with it is raised by `read` then.
             backoff: Waits between attempts.
+            final: Errors of `connect` that are raised by `read`, and end the source, as long as no connection gave a frame.
         """
         self.info = info
         self.connections = 0
@@ -173,17 +176,20 @@ class LiveSource(Source):
         self._read_timeout = read_timeout
         self._reconnect = reconnect
         self._backoff = backoff or Backoff()
+        self._final = final
         self._changed = threading.Condition()
         self._line: _Line | None = None
         self._hung: list[_Line] = []
         self._stopped = False
+        self._stopped_at = 0.0
         self._over = False
         self._failure: FramehookError | None = None
         self._due: list[Callable[[], object]] = []  # to be called once the condition is let go of
         self._outage_since = time.monotonic()
         self._attempts = 0
         self._retry_at = 0.0
-        self._told = ""
+        self._told: tuple[SourceState, str] = SourceState.CONNECTING, ""  # or about to be
+        self._reason = ""  # of the last outage that was told, until a connection proves itself
         self._telling = threading.RLock()
         self._watcher: Watcher | None = None
         self._state = SourceState.CONNECTING
@@ -248,18 +254,21 @@ class LiveSource(Source):
 
     def interrupt(self) -> None:
         with self._changed:
-            self._stopped = True
-            self._changed.notify_all()
-
-    def close(self) -> None:
-        with self._changed:
-            self._stopped = True
-            line, self._line = self._line, None
+            if not self._stopped:
+                self._stopped = True
+                self._stopped_at = time.monotonic()
+            line = self._line
             self._changed.notify_all()
         if line is not None:
             self._abandon()
-            if line.thread is not threading.current_thread():
-                line.thread.join(_CLOSE_SECONDS)
+
+    def close(self) -> None:
+        self.interrupt()
+        with self._changed:
+            line, self._line = self._line, None
+        if line is not None and line.thread is not threading.current_thread():
+            # Of many sources that are interrupted first and then closed, all together take no longer than one.
+            line.thread.join(max(self._stopped_at + _CLOSE_SECONDS - time.monotonic(), 0.0))
 
     def _take(self) -> Shot | None:
         while True:
@@ -282,10 +291,12 @@ class LiveSource(Source):
                 self._hung = [each for each in self._hung if not each.over]
                 if now < self._retry_at:
                     self._changed.wait(self._retry_at - now)
-                elif len(self._hung) >= _HUNG_AT_MOST:
-                    self._changed.wait()  # until one of them ends
-                else:
+                elif len(self._hung) < _HUNG_AT_MOST:
                     self._dial()
+                elif self._told != (waits := (SourceState.RECONNECTING, _HUNG)):
+                    self._announce(*waits)
+                else:
+                    self._changed.wait()  # until one of them ends
             elif line.shot is not None:
                 return self._accept(line, line.shot)
             elif line.over:
@@ -321,8 +332,8 @@ class LiveSource(Source):
             line.first_at = line.since
             self.connections += 1
             self.failures = 0
-            self._told = ""
-            self._due.append(partial(self._tell, SourceState.CONNECTED, ""))
+            if self._told[0] is not SourceState.CONNECTED:
+                self._announce(SourceState.CONNECTED, "")
             rate = line.source.info.fps if line.source is not None else None
         resized = self.info.size not in (None, shot.size)
         self._pts, jumped = self._clock.follow(shot, anew=begins)
@@ -340,30 +351,38 @@ class LiveSource(Source):
             self._hung.append(line)
         line.abandoned = True
         self._due.append(self._abandon)
-        if not self._reconnect or (error is None and line.final_end):
+        hopeless = self.connections == 0 and isinstance(error, self._final)
+        if not self._reconnect or hopeless or (error is None and line.final_end):
             self._over = True
             self._failure = error
             return
         now = time.monotonic()
         if line.frames == 0:
             self.failures += 1
-        elif line.frames >= _PROVEN_FRAMES or line.since - line.first_at >= _PROVEN_SECONDS:
+        elif line.since - line.first_at >= _PROVEN_SECONDS:
             self._outage_since = now
             self._attempts = 0
+            self._reason = ""
         self._retry_at = now + self._backoff.wait(self._attempts, now - self._outage_since)
         self._attempts += 1
         reason = "ended" if error is None else _reason(error, self._label)
-        if reason != self._told:
-            self._told = reason
+        # A connection that comes and goes is told of once; not so that it came last, where by now it stays away.
+        if reason != self._reason or (line.frames == 0 and self._told[0] is SourceState.CONNECTED):
+            self._reason = reason
             if isinstance(error, SilentError):
-                self._due.append(partial(self._tell, SourceState.STALLED, reason))
-            self._due.append(partial(self._tell, SourceState.RECONNECTING, reason))
+                self._announce(SourceState.STALLED, reason)
+            self._announce(SourceState.RECONNECTING, reason)
 
     def _timeout(self, line: _Line) -> float:
         """How long what is waited for may take."""
         if line.source is None:
             return self._open_timeout
         return max(self._read_timeout, line.source.pause if isinstance(line.source, Connection) else 0.0)
+
+    def _announce(self, state: SourceState, reason: str) -> None:
+        """Have it told as soon as the condition is let go of."""
+        self._told = state, reason
+        self._due.append(partial(self._tell, state, reason))
 
     def _tell(self, state: SourceState, reason: str) -> None:
         with self._telling:
@@ -529,4 +548,4 @@ def _reason(error: FramehookError, label: str) -> str:
 
 
 def _without_secrets(text: str) -> str:
-    return re.sub(r"[A-Za-z][A-Za-z0-9+.-]+://[^\s'\"]+", lambda match: redacted(match[0]), text)
+    return re.sub(r"[A-Za-z][A-Za-z0-9+.-]+://\S+", lambda match: redacted(match[0]), text)

@@ -8,6 +8,7 @@ themselves where they end. (FFmpeg still connects, logs in, decrypts and decodes
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import av
@@ -19,22 +20,25 @@ _START = b"\xff\xd8\xff"
 _DATA, _END, _NEXT = 0xDA, 0xD9, 0xD8
 # In compressed data these are no markers: the byte itself (followed by 0), restarts, and filling.
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
+_OPENINGS = (b"--", b"content-")
 _HEAD = 4096
-_PICTURE_AT_MOST = 64 << 20
+PICTURE_AT_MOST = 64 << 20
+"""Bytes among which a picture must end."""
+_BEHIND_SECONDS = 0.5
+_WAITED = 0.001  # s; bytes that are there already come sooner
+_HURRY_SECONDS = 0.5  # what waits is looked through much faster than it comes
 
 
-def is_multipart_jpeg(head: bytes) -> bool | None:
-    """Tell by the first bytes of a body whether JPEG pictures with text between them follow; None for not clear yet."""
-    text = head.lstrip(b"\r\n")
-    for opening in (b"--", b"Content-"):
-        if text[: len(opening)].lower() == opening[: len(text)].lower():
-            break
-    else:
-        return False
-    lines, mark, body = re.sub(rb"\r\n", b"\n", text).partition(b"\n\n")
-    if mark and len(body) >= len(_START):
-        return body.startswith(_START)
-    return None if len(lines) < _HEAD else False
+def opens_multipart(head: bytes) -> bool | None:
+    """Tell by the first bytes of a body whether it is one of parts with text ahead of each; None for not clear yet.
+
+    Whatever is in the parts: FFmpeg, which would play other pictures, too, is not to be asked. It believes the length that is
+    announced of a part, and takes that much memory before a byte of it has come.
+    """
+    text = head.lstrip(b"\r\n").lower()
+    if any(text.startswith(opening) for opening in _OPENINGS):
+        return True
+    return None if len(head) < _HEAD and any(opening.startswith(text) for opening in _OPENINGS) else False
 
 
 class JpegSplitter:
@@ -64,7 +68,7 @@ class JpegSplitter:
         del self._data[:done]
         self._at -= done
         self._begin = None if self._begin is None else 0
-        if len(self._data) > _PICTURE_AT_MOST:
+        if len(self._data) > PICTURE_AT_MOST:
             self._drop(at=len(self._data))
         return pictures
 
@@ -115,28 +119,65 @@ class JpegSplitter:
 
 
 class JpegDecoder:
-    """Decodes the pictures in packets of bytes.
+    """Decodes the pictures in packets of bytes; those that wait in line while it cannot keep up are passed over.
+
+    Their times are not told, so that they would be taken for new however long they waited. A picture that had to be waited for,
+    and ends in a packet that is not full, has nothing behind it. Where none such has come for a while, all are dropped until
+    one comes. A sender that is never caught up with has no pace of its own, and is left as it is.
 
     Attributes:
-        damaged: Number of pictures that could not be decoded.
+        skipped: Number of pictures that were passed over.
+        waited: Seconds that passed in waiting for packets since the last picture; whoever waits for them adds to it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, full: int) -> None:
+        """Make a decoder of packets of at most `full` bytes."""
+        self.skipped = 0
+        self.waited = 0.0
+        self._full = full
         self._splitter = JpegSplitter()
         self._codec = VideoCodecContext.create("mjpeg", "r")
         self._codec.thread_type = "SLICE"  # threads of whole frames would hold back as many frames as there are threads
         self._undecodable = 0
+        self._behind_since: float | None = None
+        self._hurry_since: float | None = None
+        self._paced = True
 
     @property
     def damaged(self) -> int:
+        """How many pictures could not be decoded, or never ended."""
         return self._splitter.damaged + self._undecodable
 
     def decode(self, packet: Packet[Any] | None) -> list[VideoFrame]:
         """Return the frames that are complete with this packet; None at the end of them."""
+        if packet is None:
+            return []
+        found = self._splitter.feed(bytes(packet))
+        pictures = self._timely(found, packet.size >= self._full)
+        self.skipped += len(found) - len(pictures)
         frames: list[VideoFrame] = []
-        for picture in self._splitter.feed(bytes(packet)) if packet is not None else ():
+        for picture in pictures:
             try:
                 frames += self._codec.decode(Packet(picture))
             except av.error.FFmpegError:
                 self._undecodable += 1
         return frames
+
+    def _timely(self, pictures: list[bytes], full: bool) -> list[bytes]:
+        """Return those pictures of a packet that are not passed over."""
+        if not pictures:
+            return pictures
+        now = time.monotonic()
+        waited, self.waited = self.waited, 0.0
+        if waited >= _WAITED and not full:
+            caught_up = self._hurry_since is not None
+            self._behind_since = self._hurry_since = None
+            return pictures[-1:] if caught_up else pictures
+        if self._behind_since is None:
+            self._behind_since = now
+        if not self._paced or now - self._behind_since < _BEHIND_SECONDS:
+            return pictures
+        if self._hurry_since is None:
+            self._hurry_since = now
+        self._paced = now - self._hurry_since < _HURRY_SECONDS
+        return [] if self._paced else pictures

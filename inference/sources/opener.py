@@ -10,6 +10,7 @@ from typing import Any
 from framehook.inference.errors import OptionError
 from framehook.inference.sources.base import Source
 from framehook.inference.sources.lists import list_of
+from framehook.inference.sources.live import OPEN_TIMEOUT, READ_TIMEOUT
 from framehook.inference.sources.single import OpenOptions, open_single, tidy
 
 
@@ -19,8 +20,8 @@ def open_source(
     width: int | None = None,
     height: int | None = None,
     fps: float | None = None,
-    open_timeout: float = 10.0,
-    read_timeout: float = 5.0,
+    open_timeout: float = OPEN_TIMEOUT,
+    read_timeout: float = READ_TIMEOUT,
     reconnect: bool = True,
 ) -> Source:
     """Make a source of frames of whatever names or holds pictures.
@@ -74,8 +75,8 @@ def open_sources(
     width: int | None = None,
     height: int | None = None,
     fps: float | None = None,
-    open_timeout: float = 10.0,
-    read_timeout: float = 5.0,
+    open_timeout: float = OPEN_TIMEOUT,
+    read_timeout: float = READ_TIMEOUT,
     reconnect: bool = True,
 ) -> list[Source]:
     """Make the sources of frames that are to be read side by side.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
@@ -23,20 +24,20 @@ class PlaylistSource(Source):
     over, since one of many must not cost the others; if none can be read it is an error all the same.
     """
 
-    def __init__(self, name: str, path: str, openers: Iterable[Opener], *, pictures: int | None = None) -> None:
+    def __init__(self, name: str, path: str, openers: Iterable[tuple[Opener, bool]], *, pictures: int | None = None) -> None:
         """Make a playlist.
 
         Args:
             name: Short name of the whole for people.
             path: Folder or pattern it was made of.
-            openers: Functions that open its files.
+            openers: Functions that open its files, each with whether it waits for a server, which may take seconds.
             pictures: How many frames there are, if all files are stills.
         """
         kind = SourceKind.VIDEO if pictures is None else SourceKind.IMAGE
         self.info = SourceInfo(unique_id(name), name, path, kind, frame_count=pictures)
         self._openers = iter(openers)
         self._current: Source | None = None
-        self._stopped = False
+        self._stopped = threading.Event()
         self._delivered = False
         self._unreadable: SourceError | None = None
 
@@ -47,24 +48,28 @@ class PlaylistSource(Source):
         return self._advance(lambda source: source.skip())
 
     def interrupt(self) -> None:
-        self._stopped = True
+        self._stopped.set()
         current = self._current
         if current is not None:
             current.interrupt()
 
     def close(self) -> None:
-        self._stopped = True
+        self._stopped.set()
         self._drop_current()
 
     def _advance(self, step: Callable[[Source], _Taken | None]) -> _Taken | None:
-        while not self._stopped:
+        while not self._stopped.is_set():
             try:
                 if self._current is None:
                     opener = next(self._openers, None)
                     if opener is None:
                         break
-                    self._current = self._checked(opener())
+                    opening, self.may_block = opener
+                    self._current = self._checked(opening())
                     self.may_block = self._current.may_block
+                    if self._stopped.is_set():  # meanwhile, with nothing there to be interrupted
+                        self._drop_current()
+                        break
                 taken = step(self._current)
             except SourceError as error:
                 self._drop_current()
@@ -75,7 +80,7 @@ class PlaylistSource(Source):
                 self._delivered = True
                 return taken
             self._drop_current()
-        if self._unreadable is not None and not self._delivered and not self._stopped:
+        if self._unreadable is not None and not self._delivered and not self._stopped.is_set():
             last, self._unreadable = self._unreadable, None
             raise SourceFormatError(f"nothing in {self.info.path} can be read; the last: {last}")
         return None

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 
 from framehook.inference.errors import MissingDependencyError, OptionError, did_you_mean
-from framehook.inference.sources.addresses import SCHEMES, names_file, redacted, scheme_of, slip_of_address
+from framehook.inference.sources.addresses import SCHEMES, names_file, path_of, redacted, scheme_of, slip_of_address
 from framehook.inference.sources.arrays import ArraySource, IterableSource, is_picture
 from framehook.inference.sources.base import Source
 from framehook.inference.sources.camera import open_camera
@@ -170,7 +169,7 @@ def local_path(spec: str | Path) -> Path:
     if isinstance(spec, str) and scheme_of(spec) == "file":
         from urllib.request import url2pathname  # brings the whole of http and email along, 15 ms
 
-        return Path(url2pathname(urlsplit(spec).path))
+        return Path(url2pathname(path_of(spec)))
     slip = slip_of_address(text)
     if slip is not None and not os.path.lexists(text):
         raise OptionError(f"{slip} is no file, and as an address it is incomplete; write rtsp://user:password@host/path")
@@ -206,7 +205,7 @@ def _open_scene(spec: str, options: OpenOptions) -> TestSource:
 
 def _playlist(name: str, path: str, files: list[Path]) -> Source:
     stills = all(file.suffix.lower() in IMAGE_SUFFIXES for file in files)
-    openers = (partial(open_file, file) for file in files)
+    openers = ((partial(open_file, file), False) for file in files)
     return PlaylistSource(name, path, openers, pictures=len(files) if stills else None)
 
 

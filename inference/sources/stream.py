@@ -10,7 +10,6 @@ from collections.abc import Generator, Iterator
 from fractions import Fraction
 from functools import partial
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 
 import av
 from av.container import InputContainer
@@ -21,11 +20,11 @@ from av.video.stream import VideoStream
 
 from framehook.inference.errors import FramehookError, SourceError, SourceFormatError, SourceUnavailableError
 from framehook.inference.frame import SourceInfo, SourceKind
-from framehook.inference.sources.addresses import names_file, redacted, scheme_of, short_name
+from framehook.inference.sources.addresses import names_file, path_of, redacted, scheme_of, short_name
 from framehook.inference.sources.base import Source, unique_id
 from framehook.inference.sources.decoding import PictureMaker, tick_of, upright_size, video_stream
 from framehook.inference.sources.live import OPEN_TIMEOUT, READ_TIMEOUT, Connection, LiveSource, Shot, late, silent
-from framehook.inference.sources.multipart import JpegDecoder, is_multipart_jpeg
+from framehook.inference.sources.multipart import PICTURE_AT_MOST, JpegDecoder, opens_multipart
 from framehook.inference.sources.video import VideoSource
 
 _log = logging.getLogger("framehook")
@@ -47,7 +46,12 @@ _STEPS_OVER_GARBAGE = 10_000
 # Pictures that were decoded well, and then not one for so many packets: what comes is of another kind by now.
 _FRUITLESS_PACKETS = 30
 _PIECE_SECONDS = 30.0  # pieces of HLS take 2 to 10 s, and all of their frames come at once
-_FILMS = (".flv", ".m2ts", ".m3u8", ".mpd", ".mpg", ".ts")
+_PIECES = (".m3u8", ".mpd")
+_FILMS = (".flv", ".m2ts", ".mpg", ".ts", *_PIECES)
+_PACKET = 65536  # bytes of motion JPEG that are taken at once, at most
+_LAG = 0.5  # s
+_JUMP = 10.0  # s that the sender's times may leap ahead of the clock
+_FORGET = 0.001  # s by which a lag shrinks each second: so much slower than ours a sender's clock may be
 _WHAT_TO_DO = "check the address and that the server runs"
 # HTTP 401, 403, 404, and what FFmpeg does not tell apart, such as 410.
 _REFUSALS = (
@@ -100,6 +104,7 @@ def open_url(
         open_timeout=open_timeout,
         read_timeout=read_timeout,
         reconnect=reconnect,
+        final=(RefusedError, WebFileError),
     )
     try:
         answered = live.begin(min(open_timeout, patience) if insist else open_timeout) is not None
@@ -113,6 +118,9 @@ def open_url(
             live.close()
             raise
         _log.warning("%s; it is tried until it comes up", error)
+    except BaseException:  # an interrupt from the keyboard
+        live.close()
+        raise
     else:
         if not answered:
             _log.warning("%s does not answer yet; it is tried until it comes up", shown)
@@ -148,6 +156,8 @@ class StreamConnection(Connection):
         self._tick: Fraction | None = None
         self._untold: float | None = None
         self._playout: _Playout | None = None
+        self._lag = _Lag()
+        self._told_of_skipping = False
         self._stopped = threading.Event()
         size, fps = self._open_pictures() or self._open_film()
         self._frames = self._decoded()
@@ -164,7 +174,7 @@ class StreamConnection(Connection):
             failure = SourceFormatError(f"{self._shown} sends damaged data that cannot be followed any more")
         except av.error.FFmpegError as error:
             # Where an HTTP server hangs up, having announced no length, FFmpeg calls that an input error; it is the end.
-            if error.errno != errno.EIO or not self._shown.startswith("http"):
+            if error.errno != errno.EIO or scheme_of(self._url) not in ("http", "https"):
                 failure = SourceUnavailableError(
                     f"{self._shown} broke off ({error.strerror}); check the camera and the network"
                 )
@@ -180,6 +190,8 @@ class StreamConnection(Connection):
             captured_at = self._playout.due(pts, captured_at)
             if self._stopped.wait(max(captured_at - time.monotonic(), 0.0)):
                 return None
+        elif pts is not None:
+            captured_at = self._lag.sent(pts, captured_at)
         return Shot(captured_at, pts, upright_size(frame), partial(self._picture, frame))
 
     def interrupt(self) -> None:
@@ -193,6 +205,11 @@ class StreamConnection(Connection):
     def damaged(self) -> int:
         """Number of packets that could not be read or decoded."""
         return self._noise + self._decoder.damaged
+
+    @property
+    def skipped(self) -> int:
+        """Number of pictures that were passed over, undecoded, to keep up with the sender; none where they tell their times."""
+        return self._decoder.skipped if isinstance(self._decoder, JpegDecoder) else 0
 
     def _open_film(self) -> _Shape:
         """Open whatever FFmpeg recognises."""
@@ -224,27 +241,39 @@ class StreamConnection(Connection):
         if not _may_be_pictures(self._url):
             return None
         begin = time.monotonic()
-        options = {"raw_packet_size": "65536"}
+        options = {"raw_packet_size": str(_PACKET)}
         container = _open(self._url, options, self._open_timeout, self._read_timeout, kind="data")
-        decoder, head, settled = JpegDecoder(), b"", False
+        decoder, head, received = JpegDecoder(_PACKET), b"", 0
+        verdict: bool | None = None
+        hung_up = False
         failure: FramehookError | None = None
         try:
-            for packet in container.demux() if container.size <= 0 else ():
-                head += b"" if settled else bytes(packet)
-                verdict = is_multipart_jpeg(head)
+            # Also where a length is announced: some cameras announce one of what never ends.
+            for packet in container.demux():
+                if verdict is None:
+                    head += bytes(packet)
+                    verdict = opens_multipart(head)
                 if verdict is False:
                     break
-                settled = verdict is True
+                received += packet.size
                 self._arrived = time.monotonic()
                 self._early = decoder.decode(packet)
                 if self._early:
                     self._container, self._stream, self._decoder = container, container.streams[0], decoder
                     return upright_size(self._early[0]), None
+                if received > PICTURE_AT_MOST:
+                    failure = SourceFormatError(f"{self._shown} sends parts without JPEG pictures; check the address")
+                    break
                 if self._arrived - begin > _sooner(self._open_timeout):
                     failure = late(self._shown, self._open_timeout)
                     break
+            else:
+                hung_up = True
         except av.error.FFmpegError as error:
+            hung_up = error.errno == errno.EIO  # as in `capture`
             failure = _why_not(error, self._shown, self._open_timeout)
+        if hung_up and verdict:
+            failure = SourceUnavailableError(f"{self._shown} hangs up before there is a picture; {_WHAT_TO_DO}")
         container.close()
         if failure is not None:
             raise failure  # outside of `except`: the original names the whole URL, password included
@@ -261,26 +290,33 @@ class StreamConnection(Connection):
     def _decoded(self) -> Generator[VideoFrame, None, None]:
         early, self._early = self._early, []
         yield from early
-        last = time.monotonic()
+        last = asked = time.monotonic()
+        decoder = self._decoder
         failure: av.error.FFmpegError | None = None
         try:
             for packet in self._packets():
                 now = time.monotonic()
+                if isinstance(decoder, JpegDecoder):
+                    decoder.waited += now - asked
                 if packet is not None and packet.stream is self._stream:
                     self._arrived = now
-                    frames = self._decoder.decode(packet)
+                    frames = decoder.decode(packet)
+                    if self.skipped and not self._told_of_skipping:
+                        self._told_of_skipping = True
+                        _log.warning("%s sends more than can be decoded here; pictures are skipped to keep up", self._shown)
                     if frames:
                         yield from frames
-                        last = time.monotonic()
+                        last = asked = time.monotonic()
                         continue
                 # FFmpeg's own time-out is one of silence. Sound, noise and bytes that drip are no pictures either.
                 if now - last > self._patience:
                     raise silent(self._shown, self._read_timeout)
+                asked = time.monotonic()
         except av.error.FFmpegError as error:
             failure = error
         if failure is not None:
             # The packets stop here; pictures that wait in the decoder for their turn are still good.
-            yield from self._decoder.decode(None)
+            yield from decoder.decode(None)
             raise failure
 
     def _packets(self) -> Iterator[Packet[Any] | None]:
@@ -352,6 +388,30 @@ class _Playout:
         return pts + self._shift
 
 
+class _Lag:
+    """When frames were sent, told by their times: by the time a slow reader comes to them, they have waited for long.
+
+    How far the clock of the sender is ahead of ours is not known; the frame that came with the least delay is taken for fresh.
+    What is late by less than half a second may be late for reasons of the network.
+    """
+
+    def __init__(self) -> None:
+        self._least: float | None = None  # of arrival less pts
+        self._before = (0.0, 0.0)  # pts and arrival
+        self._sent = 0.0
+
+    def sent(self, pts: float, arrived: float) -> float:
+        """Return when a frame was sent, or rather arrived, in monotonic seconds; never before the one ahead of it."""
+        passed = arrived - self._before[1]
+        if self._least is None or not 0 <= pts - self._before[0] <= passed + _JUMP:
+            self._least = arrived - pts
+        self._least = min(self._least + _FORGET * passed, arrived - pts)
+        self._before = pts, arrived
+        lag = arrived - pts - self._least
+        self._sent = max(self._sent, arrived - lag if lag > _LAG else arrived)
+        return self._sent
+
+
 def connect(url: str, *, open_timeout: float, read_timeout: float) -> InputContainer:
     """Open an address with little delay and bounded waits.
 
@@ -375,6 +435,8 @@ def connect(url: str, *, open_timeout: float, read_timeout: float) -> InputConta
             if container.format.name == "mpegts":
                 return container
             container.close()
+    if path_of(url).lower().endswith(_PIECES):
+        read_timeout = max(read_timeout, _PIECE_SECONDS)  # asked for once, not twice as below
     container = _open(url, options, open_timeout, read_timeout)
     if _in_pieces(container) and read_timeout < _PIECE_SECONDS:
         # FFmpeg cannot be told later that it takes longer for the next piece to be there.
@@ -419,7 +481,7 @@ def _sooner(timeout: float) -> float:
 
 def _may_be_pictures(url: str) -> bool:
     """Whether an address may lead to motion JPEG: not where it names something else, which would be asked for twice."""
-    path = urlsplit(url).path.lower()
+    path = path_of(url).lower()
     return scheme_of(url) in ("http", "https") and not names_file(url) and not path.endswith(_FILMS)
 
 

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
 
 from framehook.inference.errors import one_line
 from framehook.inference.sources.base import Source
 from framehook.inference.sources.playlist import Opener
 
 _log = logging.getLogger("framehook")
-AT_ONCE: Final = 16
-"""Servers that are asked at the same time, at most."""
 
 
 @dataclass(slots=True)
 class _Work:
     """What the threads share with who waits for them; they know nothing else, so that they can be let go of."""
 
-    waiting: deque[tuple[int, Opener]]
     changed: threading.Condition = field(default_factory=threading.Condition)
     opened: dict[int, Source] = field(default_factory=dict)
     failures: dict[int, BaseException] = field(default_factory=dict)
@@ -32,8 +28,9 @@ class _Work:
 def open_together(openers: Sequence[tuple[Opener, bool]]) -> list[Source]:
     """Open sources, and return them in order; where one fails, those that are open already are closed.
 
-    Those marked as slow (servers, which may take seconds to answer) are opened at the same time by threads of their own, after
-    the others; so an interrupt from the keyboard need not wait for them. What they open after that is closed at once.
+    Those marked as slow (servers, which may take seconds to answer) are opened at the same time, however many they are, by a
+    thread each, after the others: all of them together take no longer than the slowest, and an interrupt from the keyboard
+    need not wait for them. What they open after that is closed at once.
 
     Raises:
         BaseException: what the first opener that failed raised.
@@ -43,18 +40,18 @@ def open_together(openers: Sequence[tuple[Opener, bool]]) -> list[Source]:
         for place, (opener, slow) in enumerate(openers):
             if not slow:
                 opened[place] = opener()
-        opened |= _at_once([(place, opener) for place, (opener, slow) in enumerate(openers) if slow])
+        opened |= _at_once({place: opener for place, (opener, slow) in enumerate(openers) if slow})
     except BaseException:
         _close(opened.values())
         raise
     return [opened[place] for place in range(len(openers))]
 
 
-def _at_once(openers: list[tuple[int, Opener]]) -> dict[int, Source]:
-    work = _Work(deque(openers))
-    for _ in range(min(len(openers), AT_ONCE)):
-        threading.Thread(target=_open, args=(work,), name="framehook-open", daemon=True).start()
+def _at_once(openers: dict[int, Opener]) -> dict[int, Source]:
+    work = _Work()
     try:
+        for place, opener in openers.items():
+            threading.Thread(target=_open, args=(work, place, opener), name="framehook-open", daemon=True).start()
         with work.changed:
             work.changed.wait_for(lambda: work.failures or len(work.opened) == len(openers))
         if work.failures:
@@ -67,21 +64,16 @@ def _at_once(openers: list[tuple[int, Opener]]) -> dict[int, Source]:
     return work.opened
 
 
-def _open(work: _Work) -> None:
-    while True:
+def _open(work: _Work, place: int, opener: Opener) -> None:
+    try:
+        source = opener()
+    except BaseException as error:  # noqa: BLE001 - it is raised by who waits
         with work.changed:
-            if work.cancelled or not work.waiting:
-                return
-            place, opener = work.waiting.popleft()
-        try:
-            source = opener()
-        except BaseException as error:  # noqa: BLE001 - it is raised by who waits
-            with work.changed:
-                work.failures[place] = error
-                work.changed.notify_all()
-            return
-        if not _kept(work, place, source):
-            _close([source])
+            work.failures[place] = error
+            work.changed.notify_all()
+        return
+    if not _kept(work, place, source):
+        _close([source])
 
 
 def _kept(work: _Work, place: int, source: Source) -> bool:
@@ -93,7 +85,10 @@ def _kept(work: _Work, place: int, source: Source) -> bool:
         return True
 
 
-def _close(sources: Iterable[Source]) -> None:
+def _close(sources: Collection[Source]) -> None:
+    for source in sources:
+        with suppress(Exception):
+            source.interrupt()  # all of them first, so that they end at the same time
     for source in sources:
         try:
             source.close()

@@ -128,10 +128,7 @@ class VideoSource(Source):
         self._shut()
 
     def _open(self) -> None:
-        try:
-            self._container: InputContainer = av.open(self._location, timeout=self._timeouts)
-        except av.error.FFmpegError as error:
-            raise self._failure(error) from None  # its text and its trace hold the whole URL
+        self._container = self._opened()
         try:
             self._stream = video_stream(self._container, self._path)
             self._stream.thread_type = "AUTO"
@@ -142,6 +139,13 @@ class VideoSource(Source):
         self._last: int | None = None
         self._decoder = Decoder(self._container, self._stream)
         self._frames: Iterator[VideoFrame] = iter(self._decoder)
+
+    def _opened(self) -> InputContainer:
+        try:
+            return av.open(self._location, timeout=self._timeouts)
+        except av.error.FFmpegError as error:
+            failure = self._failure(error)
+        raise failure  # outside of `except`: the original holds the whole URL, password included
 
     def _shut(self) -> None:
         close = getattr(self._frames, "close", None)
@@ -158,12 +162,16 @@ class VideoSource(Source):
         return SourceFormatError(f"{self._path} is no video that can be read ({reason}); it is damaged or of another kind")
 
     def _next(self) -> VideoFrame | None:
+        frame: VideoFrame | None = None
+        failure: SourceError | None = None
         try:
             frame = next(self._frames, None)
         except av.error.InvalidDataError:
             return None  # the container breaks off here; the frames before it count
         except av.error.FFmpegError as error:
-            raise self._failure(error) from None
+            failure = self._failure(error)
+        if failure is not None:
+            raise failure  # outside of `except`, as above
         if frame is not None:
             if frame.pts is None:
                 frame.pts = self._decoding_time(frame)

@@ -12,7 +12,7 @@ from framehook.inference.connection import SourceState
 from framehook.inference.errors import SourceUnavailableError
 from framehook.inference.frame import SourceKind
 from framehook.inference.sources import open_source
-from framehook.inference.sources.camera import CameraSource, open_camera
+from framehook.inference.sources.camera import CameraSource, open_camera, quiet_opencv
 
 
 class FakeCapture:
@@ -199,3 +199,31 @@ def test_a_camera_that_is_not_to_be_opened_again_fails():
 def test_a_camera_that_is_not_there_is_not_waited_for():
     with pytest.raises(SourceUnavailableError, match=r"^camera 3 cannot be opened; "):
         open_camera(3, open_capture=Socket())
+
+
+def test_a_camera_that_hangs_while_it_is_opened_does_not_keep_others_from_it():
+    level = cv2.utils.logging.getLogLevel()
+    hang, hanging = threading.Event(), threading.Event()
+
+    def open_badly():
+        with quiet_opencv():
+            hanging.set()
+            hang.wait(30)
+
+    thread = threading.Thread(target=open_badly, daemon=True)
+    thread.start()
+    assert hanging.wait(30)
+    done = threading.Event()
+
+    def open_well():
+        with quiet_opencv():
+            done.set()
+
+    other = threading.Thread(target=open_well, daemon=True)
+    other.start()
+    assert done.wait(10)
+    other.join(10)
+    assert cv2.utils.logging.getLogLevel() == cv2.utils.logging.LOG_LEVEL_SILENT  # the first is at it still
+    hang.set()
+    thread.join(10)
+    assert cv2.utils.logging.getLogLevel() == level

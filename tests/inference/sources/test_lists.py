@@ -22,7 +22,7 @@ from framehook.inference.errors import (
     SourceUnavailableError,
 )
 from framehook.inference.sources import TestSource, frame_number, open_source, open_sources
-from framehook.inference.sources.together import AT_ONCE, open_together
+from framehook.inference.sources.together import open_together
 
 
 class Noted(TestSource):
@@ -275,22 +275,35 @@ def test_servers_are_connected_to_at_the_same_time(web_server, write_clip):
     assert [numbers(source) for source in sources] == [list(range(10))] * 3
 
 
-def test_no_more_than_a_few_are_asked_at_once():
-    busy, most, lock = [], [], threading.Lock()
+def test_however_many_servers_there_are_all_are_asked_at_once():
+    together = threading.Barrier(64, timeout=30)
 
     def open_slowly():
-        with lock:
-            busy.append(1)
-            most.append(len(busy))
-        time.sleep(0.02)
-        with lock:
-            busy.pop()
+        together.wait()  # nobody answers before all are asked
         return Noted()
 
-    opened = open_together([(open_slowly, True)] * (AT_ONCE * 2))
-    assert len(opened) == AT_ONCE * 2
-    assert 1 < max(most) <= AT_ONCE
+    opened = open_together([(open_slowly, True)] * 64)
+    assert len({id(source) for source in opened}) == 64
     closed(opened)
+
+
+def test_of_many_sources_to_be_closed_all_are_interrupted_first():
+    order = []
+
+    class Told(Noted):
+        def interrupt(self):
+            order.append("interrupt")
+
+        def close(self):
+            order.append("close")
+            super().close()
+
+    def fail():
+        raise SourceUnavailableError("cam is away")
+
+    with pytest.raises(SourceUnavailableError, match="cam is away"):
+        open_together([(Told, False), (Told, False), (fail, False)])
+    assert order == ["interrupt"] * 2 + ["close"] * 2
 
 
 def test_a_server_that_refuses_for_good_fails_the_list_and_nothing_is_left_open(web_server, folder):

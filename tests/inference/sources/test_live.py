@@ -273,7 +273,12 @@ def test_connecting_that_hangs_is_abandoned_but_only_so_often():
     assert [each.closed for each in opened] == [1, 1, 1, 1]
     source.close()
     reason = "did not answer in time (open_timeout is 0.05 s)"
-    assert changes == [(STALLED, reason), (RECONNECTING, reason), (CONNECTED, "")]
+    assert changes == [
+        (STALLED, reason),
+        (RECONNECTING, reason),
+        (RECONNECTING, "4 attempts hang, and until one of them ends there is no other"),
+        (CONNECTED, ""),
+    ]
 
 
 @pytest.mark.parametrize("state", ["connecting", "reading", "backing off"])
@@ -335,6 +340,30 @@ def test_a_connection_may_say_that_its_end_is_the_end_of_the_source():
         assert [frame.segment for frame in source] == [0, 1]
 
 
+def test_errors_that_are_final_end_a_source_as_long_as_it_gave_no_frame():
+    wrong = SourceFormatError("cam is no stream; open it otherwise")
+    with scripted(SourceUnavailableError("cam is away; wait"), wrong, final=(SourceFormatError,)) as source:
+        with pytest.raises(SourceFormatError, match=r"^cam is no stream; open it otherwise$"):
+            source.read()
+        assert source.read() is None
+    with scripted(Script([0.0]), wrong, Script([0.0]), final=(SourceFormatError,)) as source:
+        assert [source.read().segment, source.read().segment] == [0, 1]
+
+
+def test_many_sources_that_hang_are_closed_together():
+    hang = threading.Event()
+    sources = [LiveSource(INFO, lambda: hang.wait(20) and Script()) for _ in range(40)]
+    for source in sources:
+        source.begin(0.001)
+    begin = time.monotonic()
+    for source in sources:
+        source.interrupt()
+    for source in sources:
+        source.close()
+    assert time.monotonic() - begin < 2  # 0.1 s each would be twice that
+    hang.set()
+
+
 def test_frames_that_are_no_pictures_are_a_reason_to_connect_again():
     class Odd(Script):
         def read(self):
@@ -348,7 +377,7 @@ def test_frames_that_are_no_pictures_are_a_reason_to_connect_again():
 
 
 def test_credentials_in_the_errors_of_a_connection_are_told_to_nobody():
-    leak = OSError("cannot open rtsp://me:hunter2@cam/live?token=hunter3 today")
+    leak = OSError("cannot open rtsp://me:'\"hunter2@cam/live?token=hunter3 today")
     with scripted(leak, Script([0.0])) as source:
         changes = watched(source)
         source.read()
@@ -386,14 +415,43 @@ def test_a_connection_that_worked_for_a_while_resets_the_waits():
 
     def connect():
         made.append(time.monotonic())
-        return Script([0.0] * (20 if len(made) in (3, 4) else 1))
+        return Slow([0.0] * 13) if len(made) == 4 else Script([0.0])
 
-    with LiveSource(INFO, connect, backoff=Backoff(first=0.1, soon=60)) as source:
-        while source.connections < 5:
-            source.read()
+    class Slow(Script):
+        def read(self):
+            time.sleep(0.1)
+            return super().read()
+
+    with LiveSource(INFO, connect, backoff=Backoff(first=0.2, soon=60)) as source:
+        ends = [time.monotonic() for _ in range(20) if source.read() is not None and source.connections < 5]
     waits = np.diff(made)
-    assert waits[1] >= 0.16
-    assert waits[2] < waits[1] + 0.1
+    assert waits[2] >= 0.2 * 4 * 0.8
+    assert made[4] - ends[-1] < 0.6  # the wait is the first again, not eight times as long
+
+
+def test_a_server_that_comes_and_goes_is_told_of_once_and_not_asked_more_and_more():
+    refused = SourceUnavailableError("cam cannot be reached (Connection refused); check it")
+    made = []
+
+    def connect():
+        made.append(time.monotonic())
+        return Script([0.0] * 20)
+
+    with LiveSource(INFO, connect, backoff=Backoff(first=0.02, soon=10)) as source:
+        changes = watched(source)
+        while source.connections < 6:
+            source.read()
+    assert changes == [(CONNECTED, ""), (RECONNECTING, "ended"), (CONNECTED, "")]
+    assert np.diff(made)[4] >= 0.02 * 16 * 0.8
+    with scripted(*(Script([0.0]) for _ in range(4)), Script(), refused, Script([0.0])) as source:
+        changes = watched(source)
+        for _ in range(5):
+            source.read()
+    assert changes[3:] == [  # it was said to be connected; when it stays away, that is said, too
+        (RECONNECTING, "ended"),
+        (RECONNECTING, "cannot be reached (Connection refused)"),
+        (CONNECTED, ""),
+    ]
 
 
 @pytest.mark.parametrize("fault", [Fault.CUT, Fault.END, Fault.HALF])
@@ -562,6 +620,47 @@ def test_a_new_program_of_the_same_kind_goes_on_and_one_of_another_kind_is_conne
         begin = time.monotonic()
         read_past(source, 1)
         assert time.monotonic() - begin < 4  # sooner than the time-out
+
+
+def test_a_reader_that_cannot_keep_up_with_motion_jpeg_passes_over_what_waits(caplog):
+    with MjpegServer(size=(320, 240), fps=150) as server, caplog.at_level(logging.WARNING, "framehook"):
+        connection = StreamConnection(server.url, open_timeout=5, read_timeout=5)
+        seen = []
+        with connection:
+            for _ in range(60):
+                seen.append(read_stamp(connection.read().image)[0])
+                time.sleep(0.05)
+        assert seen == sorted(set(seen))
+        assert connection.skipped > 0
+        assert seen[-1] > 200  # of 450; without skipping it would be at 59
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{server.url} sends more than can be decoded here; pictures are skipped to keep up"
+    ]
+
+
+def test_a_reader_that_keeps_up_gets_every_picture():
+    with (
+        MjpegServer(size=(640, 480), fps=60, frames=120) as server,
+        StreamConnection(server.url, open_timeout=5, read_timeout=5) as connection,
+    ):
+        seen = [read_stamp(frame.image)[0] for frame in connection]
+        assert connection.skipped == 0
+    assert seen == list(range(120))
+
+
+def test_frames_that_waited_to_be_read_are_told_to_be_as_old_as_they_are():
+    with (
+        MpegTsServer(size=SMALL, fps=50) as server,
+        StreamConnection(server.url, open_timeout=5, read_timeout=5) as connection,
+    ):
+        for _ in range(25):
+            connection.read()
+        time.sleep(2)
+        late = []
+        for _ in range(50):
+            frame = connection.read()
+            late.append(frame.captured_at - read_stamp(frame.image)[1])
+        assert max(late) < 1.2  # the first of these were sent 2 s before
 
 
 def leftovers():

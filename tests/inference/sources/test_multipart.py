@@ -1,11 +1,12 @@
 import random
+import time
 
 import av
 import cv2
 import numpy as np
 import pytest
 
-from framehook.inference.sources.multipart import JpegDecoder, JpegSplitter, is_multipart_jpeg
+from framehook.inference.sources.multipart import JpegDecoder, JpegSplitter, opens_multipart
 from framehook.inference.sources.testsrc import frame_number
 
 PART = b"--frame\r\nContent-Type: image/jpeg\r\n\r\n"
@@ -53,7 +54,7 @@ def test_pictures_without_an_end_are_ended_by_the_next_part(jpegs):
     splitter = JpegSplitter()
     found = splitter.feed(b"\r\n".join(PART + jpeg[:-2] for jpeg in jpegs))
     assert [picture.rstrip(b"\r") for picture in found] == [jpeg[:-2] for jpeg in jpegs[:-1]]
-    decoder = JpegDecoder()
+    decoder = JpegDecoder(1 << 20)
     frames = decoder.decode(av.Packet(b"\r\n".join(PART + jpeg[:-2] for jpeg in jpegs)))
     assert len(frames) == len(jpegs) - 1
 
@@ -79,7 +80,7 @@ def test_a_picture_that_never_ends_does_not_fill_the_memory(jpegs):
 
 
 def test_what_cannot_be_decoded_is_counted_and_passed_over(jpegs):
-    decoder = JpegDecoder()
+    decoder = JpegDecoder(1 << 20)
     broken = jpegs[0][:2] + b"\xff\xd9"
     frames = decoder.decode(av.Packet(PART + jpegs[1] + PART + broken + PART + jpegs[2]))
     assert [frame_number(frame.to_ndarray(format="bgr24")) for frame in frames] == [1, 2]
@@ -89,7 +90,7 @@ def test_what_cannot_be_decoded_is_counted_and_passed_over(jpegs):
 
 def test_pictures_may_change_their_size(jpegs):
     other = cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1].tobytes()
-    frames = JpegDecoder().decode(av.Packet(PART + jpegs[0] + PART + other + PART + jpegs[1]))
+    frames = JpegDecoder(1 << 20).decode(av.Packet(PART + jpegs[0] + PART + other + PART + jpegs[1]))
     assert [(frame.width, frame.height) for frame in frames] == [(160, 96), (64, 48), (160, 96)]
 
 
@@ -99,19 +100,54 @@ def test_pictures_may_change_their_size(jpegs):
         (b"", None),
         (b"\r\n", None),
         (b"-", None),
-        (b"--frame\r\nContent-Ty", None),
-        (PART, None),
-        (PART + b"\xff\xd8", None),
-        (PART + b"\xff\xd8\xff\xe0", True),
+        (b"\r\nconten", None),
+        (b"--frame\r\nContent-Ty", True),
+        (PART, True),
         (b"\r\n" + PART + b"\xff\xd8\xff\xe0", True),
         (b"content-type: image/jpeg\n\n\xff\xd8\xff\xdb", True),
-        (b"--frame\r\nContent-Type: image/png\r\n\r\n\x89PNG", False),
-        (b"--" + b"x" * 5000, False),
+        (b"--frame\r\nContent-Type: image/png\r\n\r\n\x89PNG", True),
+        (b"\r\n" * 5000, False),
         (b"\xff\xd8\xff\xe0", False),
         (b"#EXTM3U\n", False),
         (b"G@\x00\x10", False),
         (b"<html>", False),
     ],
 )
-def test_motion_jpeg_is_told_by_its_first_bytes(head, verdict):
-    assert is_multipart_jpeg(head) is verdict
+def test_parts_are_told_by_the_first_bytes(head, verdict):
+    assert opens_multipart(head) is verdict
+
+
+def numbered(frames):
+    return [frame_number(frame.to_ndarray(format="bgr24")) for frame in frames]
+
+
+def test_pictures_that_wait_in_line_for_long_are_passed_over_until_none_waits(jpegs):
+    full = b"".join(PART + jpeg for jpeg in jpegs[:3])
+    decoder = JpegDecoder(len(full))
+    assert numbered(decoder.decode(av.Packet(full))) == [0, 1, 2]
+    time.sleep(0.6)
+    assert decoder.decode(av.Packet(full)) == []
+    assert decoder.decode(av.Packet(full)) == []
+    assert decoder.decode(av.Packet(PART + jpegs[5])) == []  # this was there, too
+    decoder.waited = 0.02
+    assert numbered(decoder.decode(av.Packet(PART + jpegs[3] + PART + jpegs[4]))) == [4]
+    assert decoder.skipped == 8
+    assert numbered(decoder.decode(av.Packet(full))) == [0, 1, 2]
+    assert decoder.damaged == 0
+
+
+def test_a_sender_that_is_never_caught_up_with_loses_few_pictures(jpegs):
+    full = b"".join(PART + jpeg for jpeg in jpegs[:3])
+    decoder = JpegDecoder(len(full))
+    for _ in range(3):
+        decoder.decode(av.Packet(full))
+        time.sleep(0.6)
+    for _ in range(3):
+        time.sleep(0.6)
+        decoded = decoder.decode(av.Packet(full))
+    assert numbered(decoded) == [0, 1, 2]
+    skipped = decoder.skipped
+    assert 0 < skipped < 12
+    time.sleep(0.6)
+    assert numbered(decoder.decode(av.Packet(full))) == [0, 1, 2]
+    assert decoder.skipped == skipped

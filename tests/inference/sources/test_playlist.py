@@ -1,4 +1,5 @@
 import logging
+import threading
 
 import cv2
 import numpy as np
@@ -117,7 +118,9 @@ def test_a_missing_file_of_a_list_is_reported_at_once(folder):
 
 
 def test_what_turns_out_to_be_live_in_its_turn_is_refused(folder, pictures):
-    playlist = PlaylistSource("list", "the list", [lambda: open_source(folder / "p1.png"), lambda: TestSource(live=True)])
+    playlist = PlaylistSource(
+        "list", "the list", [(lambda: open_source(folder / "p1.png"), False), (lambda: TestSource(live=True), False)]
+    )
     assert frame_number(playlist.read().image) == 1
     with pytest.raises(OptionError, match=r"^testsrc is live, so that what comes after it in a list would never be shown; "):
         playlist.read()
@@ -141,3 +144,34 @@ def test_a_picture_that_is_none_in_a_list_of_arrays_is_named(pictures):
         source.read()
         with pytest.raises(FrameError, match=r"^picture 1 of list: an image of shape \(0, 4, 3\) has no pixels$"):
             source.read()
+
+
+def test_an_interrupt_while_an_entry_opens_is_not_lost():
+    opening, go_on, opened, seen = threading.Event(), threading.Event(), [], []
+
+    class Slow(TestSource):
+        def read(self):
+            seen.append("read")
+            return super().read()
+
+        def close(self):
+            seen.append("close")
+            super().close()
+
+    def open_slowly():
+        opening.set()
+        assert go_on.wait(30)
+        opened.append(Slow(size=(64, 48), frames=3))
+        return opened[0]
+
+    playlist = PlaylistSource("list", "the list", [(open_slowly, True)])
+    results = []
+    reader = threading.Thread(target=lambda: results.append(playlist.read()))
+    reader.start()
+    assert opening.wait(30)
+    assert playlist.may_block  # a server is waited for
+    playlist.interrupt()
+    go_on.set()
+    reader.join(30)
+    assert (results, seen) == ([None], ["close"])
+    playlist.close()

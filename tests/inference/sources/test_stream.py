@@ -1,4 +1,6 @@
 import itertools
+import os
+import signal
 import socket
 import threading
 import time
@@ -10,6 +12,7 @@ import pytest
 from framehook.inference.errors import SourceFormatError, SourceUnavailableError
 from framehook.inference.frame import SourceKind
 from framehook.inference.sources import frame_number, open_source
+from framehook.inference.sources.stream import RefusedError, WebFileError, open_url
 
 STEADY = [number * 40 for number in range(60)]
 
@@ -300,3 +303,144 @@ def test_a_list_of_pieces_whose_server_fails_is_lost_and_not_over(web_server, tm
         assert len(list(source)) == 9
     assert [state for state, _ in changes] == ["connected", "reconnecting", "reconnecting", "connected"]
     assert changes[2][1].startswith("refuses (")
+
+
+def test_parts_without_pictures_are_refused_whatever_length_they_announce(web_server):
+    address, handlers = web_server
+    asked = []
+
+    def handle(request):
+        asked.append(request.path)
+        request.send_response(200)
+        request.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        request.end_headers()
+        request.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: 2000000000\r\n\r\n")
+        while True:
+            request.wfile.write(bytes(1 << 20))
+
+    handlers["/live"] = handle
+    with pytest.raises(SourceFormatError, match=r"/live sends parts without JPEG pictures; check the address$"):
+        open_source(address + "/live", open_timeout=30, reconnect=False)
+    assert len(asked) == 1
+
+
+def test_a_server_that_hangs_up_after_the_first_boundary_is_not_asked_again_at_once(web_server):
+    address, handlers = web_server
+    asked = []
+
+    def handle(request):
+        asked.append(request.path)
+        request.send_response(200)
+        request.end_headers()
+        request.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\n\r\n")
+
+    handlers["/live"] = handle
+    with pytest.raises(SourceUnavailableError, match=r"/live hangs up before there is a picture; check the address"):
+        open_source(address + "/live", reconnect=False)
+    assert len(asked) == 1
+
+
+def test_a_camera_that_announces_a_length_of_its_pictures_is_a_stream(web_server, pictures):
+    address, handlers = web_server
+    send = motion_jpeg(pictures)
+
+    def handle(request):
+        end, request.end_headers = request.end_headers, lambda: (request.send_header("Content-Length", "999999999"), end())
+        send(request)
+
+    handlers["/live"] = handle
+    with open_source(address + "/live") as source:
+        assert source.info.live
+        assert [frame_number(source.read().image) for _ in range(3)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("password", ["se[cret", "s[ec]ret", "se]cret", "sec\uff0fret", "se\u2100cret"])
+@pytest.mark.parametrize("scheme", ["rtsp", "http"])
+def test_passwords_that_no_parser_takes_are_no_error_and_are_not_shown(scheme, password):
+    with pytest.raises(SourceUnavailableError) as caught:
+        open_source(f"{scheme}://me:{password}@127.0.0.1:{closed_port()}/live", open_timeout=5, reconnect=False)
+    assert "ret" not in ascii(caught.value)
+    assert str(caught.value).startswith(f"{scheme}://127.0.0.1:")
+
+
+def test_a_film_whose_server_fails_names_no_password_in_its_error():
+    from framehook.inference.sources.video import VideoSource
+
+    with pytest.raises(SourceUnavailableError) as caught:
+        VideoSource(f"http://me:hunter2@127.0.0.1:{closed_port()}/clip.mp4", open_timeout=2, read_timeout=2)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(("kind", "text"), [(WebFileError, "is a file, no live stream"), (RefusedError, "refuses (")])
+def test_an_answer_that_comes_late_and_is_no_stream_ends_the_source(web_server, write_clip, kind, text):
+    address, handlers = web_server
+    data = write_clip("film.mp4", STEADY).read_bytes()
+    asked = threading.Semaphore(0)
+
+    def handle(request):
+        asked.acquire(timeout=10)
+        asked.release()
+        if kind is RefusedError:
+            request.send_error(404)
+            return
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(data)))
+        request.end_headers()
+        request.wfile.write(data)
+
+    handlers["/download"] = handle
+    with open_url(address + "/download", patience=0.05) as source:
+        asked.release()
+        with pytest.raises(kind) as caught:
+            source.read()
+        assert text in str(caught.value)
+        assert source.read() is None
+
+
+def test_a_list_of_pieces_is_asked_for_once_to_open_it(web_server, tmp_path, pictures):
+    address, handlers = web_server
+    with av.open(str(tmp_path / "all.m3u8"), "w", format="hls", options={"hls_time": "2", "hls_list_size": "0"}) as container:
+        stream = container.add_stream("libx264", rate=10, options={"preset": "ultrafast", "tune": "zerolatency"})
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.gop_size = 20
+        for picture in pictures[:60]:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        container.mux(stream.encode())
+    text = (tmp_path / "all.m3u8").read_text().replace("#EXT-X-ENDLIST", "").encode()
+    asked = []
+
+    def handle(request):
+        asked.append(request.path)
+        data = text if request.path.endswith(".m3u8") else (tmp_path / request.path[1:]).read_bytes()
+        request.send_response(200)
+        request.end_headers()
+        request.wfile.write(data)
+
+    handlers.update({f"/all{number}.ts": handle for number in range(3)}, **{"/live.m3u8": handle})
+    with open_source(address + "/live.m3u8") as source:
+        source.read()
+        assert asked.count("/all2.ts") == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_an_interrupt_from_the_keyboard_while_it_opens_ends_the_connection(web_server, pictures):
+    address, handlers = web_server
+    gone, go_on = threading.Event(), threading.Event()
+    send = motion_jpeg(pictures)
+
+    def handle(request):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        go_on.wait(10)
+        try:
+            send(request)
+        finally:
+            gone.set()
+
+    handlers["/live"] = handle
+    with pytest.raises(KeyboardInterrupt) as caught:
+        open_url(address + "/live", patience=20, open_timeout=20)
+    go_on.set()
+    assert gone.wait(3)  # though the error is held on to, and what it refers to with it
+    assert caught.value is not None
