@@ -92,7 +92,6 @@ class Feed(ABC):
         self.reported = False
         self._state = SourceState.CONNECTING
         self._reason = ""
-        self._connections = 0
         self._shown = source.info.group
         self._captured_at: float | None = None
         self._gate = gate
@@ -129,7 +128,7 @@ class Feed(ABC):
         """How the source stands now."""
         info = self.source.info
         return Standing(
-            info, self._shown, self._state, self._reason, self._connections, self.source.failures, self._captured_at
+            info, self._shown, self._state, self._reason, self.source.connections, self.source.failures, self._captured_at
         )
 
     def notice(self) -> SourceChange:
@@ -141,10 +140,10 @@ class Feed(ABC):
         with self._changed:
             if self.closed or (self.over and state is not SourceState.CONNECTED):
                 return
-            self._connections += state is SourceState.CONNECTED
             self._state, self._reason = state, reason
-            info, failures = self.source.info, self.source.failures
-            self._notices.append(SourceChange(info, state, reason, self._connections, failures, time.monotonic()))
+            source = self.source
+            change = SourceChange(source.info, state, reason, source.connections, source.failures, time.monotonic())
+            self._notices.append(change)
             self._changed.notify_all()
 
     def seek(self, seconds: float) -> None:

@@ -34,6 +34,7 @@ class Source(ABC):
             user's iterable. The end of a run does not wait for it.
         tells_state: Whether it tells `watch` by itself that it is connected, stalled or reconnecting. Of all others it is
             assumed that they are connected once they are open. That a source has ended is told by `read`.
+        connections: How often it connected so far.
         failures: Attempts to connect that failed since it was last connected.
     """
 
@@ -42,6 +43,7 @@ class Source(ABC):
     endless: bool = False
     may_block: bool = False
     tells_state: bool = False
+    connections: int = 1
     failures: int = 0
 
     @abstractmethod
