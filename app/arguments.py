@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from framehook.inference.errors import OptionError
+from framehook.inference.saving import is_source
 
+DAY: Final = 86_400
 _CONSTANTS = {"true": True, "false": False, "none": None, "null": None}
 
 
@@ -37,6 +40,26 @@ def address(text: str) -> tuple[str, int]:
     if not port.isdecimal() or int(port) > 65535:
         raise OptionError(f"--metrics {text} is no port; write a number such as 9100, or an address, 0.0.0.0:9100")
     return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def refuse_sources(option: str, file: str | Path, sources: Iterable[str]) -> None:
+    """See to it that what is to be written is none of the sources, or a list of them; to be called before it is opened.
+
+    Raises:
+        OptionError: it is.
+    """
+    if is_source(Path(file).expanduser(), sources):
+        raise OptionError(f"{option} {file} is the source itself; name another file")
+
+
+def check_seconds(seconds: float) -> None:
+    """Check how long something is to be looked at.
+
+    Raises:
+        OptionError: that is no time, or longer than a day.
+    """
+    if not 0 < seconds <= DAY:
+        raise OptionError(f"--seconds {seconds:g} is out of range; pass a number above 0, {DAY} (a day) at most")
 
 
 def words(texts: Iterable[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections import Counter, deque
@@ -15,6 +14,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
+from framehook.app.arguments import check_seconds, refuse_sources
 from framehook.app.cli import INTERRUPTED
 from framehook.app.figures import (
     BARE,
@@ -38,6 +38,7 @@ from framehook.inference.frame import Frame
 from framehook.inference.ledger import Cause
 from framehook.inference.result import Result
 from framehook.inference.sources import Source, open_source
+from framehook.inference.sources.addresses import redacted
 from framehook.inference.stats import WINDOW, Stats
 from framehook.model import Model
 
@@ -85,9 +86,13 @@ def benchmark(
         FramehookError: what loading the model, or reading the source, raises.
         RecordingError: the figures cannot be saved.
     """
-    if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
-        raise OptionError(f"--seconds {seconds:g} is out of range; pass a number above 0")
-    target = None if json_file in (None, STDOUT) else Path(str(json_file)).expanduser()
+    if seconds is not None:
+        check_seconds(seconds)
+    target = None if json_file is None or json_file == STDOUT else Path(json_file).expanduser()
+    if target is not None and target.suffix.lower() != ".json":
+        raise OptionError(f"--json {target} is no JSON file; pass a name that ends in .json, or - to print the figures")
+    if target is not None:
+        refuse_sources("--json", target, [source])
     if target is not None and not target.parent.is_dir():
         raise OptionError(f"--json {target}: there is no folder {target.parent}; make it first")
     out, err = output(), diagnostics()
@@ -130,8 +135,9 @@ def measure_file(model: Model, spec: str, seconds: float, frames: int | None, sh
         raise SourceUnavailableError(f"{info.name} has no frame")
     short = FEWEST if frames is None else min(frames, FEWEST)
     if len(decode(spec, short).each) < FEWEST:
-        has = f"{frames} were asked for" if short < FEWEST else f"{info.name} has fewer"
-        raise OptionError(f"a benchmark takes {FEWEST} frames or more, {has}; name a longer film, or testsrc")
+        if short < FEWEST:
+            raise OptionError(f"--frames {frames} is too few for a benchmark; pass {FEWEST} or more")
+        raise OptionError(f"{redacted(spec)} has fewer frames than the {FEWEST} that a benchmark takes; name a longer film")
     backend, tensor = model.detector.backend, tensor_of(model.detector, first.image)
     ways: dict[str, Callable[[int], Pass]] = {
         DECODE: lambda count: decode(spec, count),

@@ -194,6 +194,9 @@ def detect(
     fills_folder = save_txt or save_crop or save_frames is not None or save_rows in ROW_FORMATS
     if save is False and save_dir is not None and not fills_folder:
         raise OptionError(f"--no-save leaves nothing to put into --save-dir {save_dir}; leave out one of the two")
+    for option, file in (("--save-rows", None if save_rows in (*ROW_FORMATS, "-") else save_rows), ("--stats", stats)):
+        if file is not None:
+            arguments.refuse_sources(option, file, source)
     tracker = tracker or ("bytetrack" if context.info_name == "track" else None)
     if tracker_option and tracker is None:
         raise OptionError("--tracker-option needs a tracker; add --tracker bytetrack, or use 'framehook track'")

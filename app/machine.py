@@ -43,9 +43,12 @@ def this_machine(root: Path = Path("/")) -> Machine:
         root: Where `proc` and `sys` are.
     """
     total, available = _memory(root)
-    limit = _least(_memory_limits(root))
+    limits = list(_memory_limits(root))
+    if available is not None:
+        available = min(available, *(free for _, free in limits)) if limits else available
+    limit = min((limit for limit, _ in limits), default=None)
     if limit is not None and (total is None or limit < total):
-        total, available = int(limit), None if available is None else min(available, int(limit))
+        total = limit
     return Machine(
         system=platform.platform(),
         processor=_processor(root),
@@ -113,11 +116,17 @@ def _quotas(root: Path) -> Iterator[float]:
             yield int(quota) / int(period)
 
 
-def _memory_limits(root: Path) -> Iterator[float]:
+def _memory_limits(root: Path) -> Iterator[tuple[int, int]]:
+    """Limits of memory of the control groups we are in, in bytes, and what is left of each."""
     for folder in _groups(root, "memory"):
         limit = text_of(folder / "memory.max").strip() or text_of(folder / "memory.limit_in_bytes").strip()
-        if limit.isdecimal() and int(limit) < 1 << 60:  # what version 1 calls no limit is a number with 19 digits
-            yield int(limit)
+        if not limit.isdecimal() or int(limit) >= 1 << 60:  # what version 1 calls no limit is a number with 19 digits
+            continue
+        used = text_of(folder / "memory.current").strip() or text_of(folder / "memory.usage_in_bytes").strip()
+        # What files leave in memory counts as used, but makes room where it is needed; version 1 tells it of subgroups, too.
+        cached = re.search(r"^(?:total_)?inactive_file (\d+)$", text_of(folder / "memory.stat"), re.MULTILINE)
+        held = max(int(used) - (int(cached[1]) if cached else 0), 0) if used.isdecimal() else 0
+        yield int(limit), max(int(limit) - held, 0)
 
 
 def _groups(root: Path, kind: str) -> Iterator[Path]:

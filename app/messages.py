@@ -33,6 +33,8 @@ WRONG_USE: Final = 2
 _IN_SHELL: Final = (
     (", or pass a decoder of your own (register_decoder)", ""),
     ("; register_decoder adds your own", ""),
+    ("pass save=True, too", "add --save"),
+    ("pass save_segment, too", "add --save-segment"),
     ("leave imgsz out", "leave --imgsz out"),
 )
 """What the library says to those who call it, and what it means for those who type a command."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 
+from framehook.app.arguments import check_seconds
 from framehook.app.arrivals import Arrivals, Gaps, watch_arrivals
 from framehook.app.cameras import Camera, list_cameras
 from framehook.app.demo import command_name
@@ -101,8 +101,7 @@ def probe(source: str, *, picture: str | None = None, seconds: float = 5.0, as_j
         SourceError: the source cannot be opened, gives no frame, or broke; what it gave until then is told.
         RecordingError: the picture cannot be saved.
     """
-    if not (math.isfinite(seconds) and seconds > 0):
-        raise OptionError(f"--seconds {seconds:g} is out of range; pass a number above 0")
+    check_seconds(seconds)
     if picture is not None and picture != NO_PICTURE and Path(picture).suffix.lower() not in _SUFFIXES:
         raise OptionError(f"--picture {picture} is no JPEG file; pass a name that ends in .jpg, or {NO_PICTURE}")
     out, err = output(), diagnostics()

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from framehook.app.progress import missed
+from framehook.app.rows import print_rows
 from framehook.app.tally import Tally
 from framehook.inference.callbacks import Crops, Labels, Rows, Snapshots, ZoneCounter
 from framehook.inference.frame import SourceKind
@@ -21,6 +22,9 @@ from framehook.inference.stats import SourceStats, Stats
 
 PLURALS = {"person": "people", "bus": "buses", "knife": "knives", "mouse": "mice", "sheep": "sheep", "skis": "skis"}
 """Class names of the field whose plural is not made by adding an s."""
+
+_NAMED = 3
+"""Saved files of a kind that are named one by one, at most."""
 
 _NOT_MISSED = (Cause.STRIDE, Cause.STOPPED)
 """Why frames were left out that nobody wanted."""
@@ -74,9 +78,7 @@ def print_summary(console: Console, predictor: Predictor, tally: Tally, saved: S
     if stats.frames:
         rows += [("zone", text) for counter in predictor.callbacks.objects(ZoneCounter) for text in zone_lines(counter.counts)]
     rows += [("saved", text) for text in _places(predictor, saved)]
-    width = max((len(label) for label, _ in rows), default=0)
-    for label, text in rows:
-        console.print(f"  {label:<{width}}  {text}")
+    print_rows(console, rows)
 
 
 def duration(seconds: float) -> str:
@@ -141,17 +143,23 @@ def _figures(stats: Stats, tally: Tally) -> Iterable[tuple[str, str]]:
 
 
 def _places(predictor: Predictor, saved: Sequence[Path]) -> list[str]:
-    """The file, where there is one; the folder, where there are several."""
+    """The files, where there are few; how many of what lie in which folder, where there are more."""
     callbacks = predictor.callbacks
-    places = [_place(saved), *(_place(each.files_of(predictor)) for each in callbacks.objects(Rows))]
+    shots = [path for path in saved if path.suffix.lower() == ".jpg"]
+    videos = [path for path in saved if path.suffix.lower() != ".jpg"]
+    rows = [path for each in callbacks.objects(Rows) for path in each.files_of(predictor)]
+    places = [_place(videos, "video"), _place(shots, "picture"), _place(rows, "file of rows", "files of rows")]
     places += [str(folder) for each in callbacks.objects(Labels) for folder in each.folders]
     for pictures, name in ((callbacks.objects(Crops), "crop"), (callbacks.objects(Snapshots), "frame")):
         places += [f"{counted(each.count, name)} in {', '.join(map(str, each.folders))}" for each in pictures if each.count]
     return [place for place in places if place]
 
 
-def _place(files: Sequence[Path]) -> str:
-    if len(files) < 2:
-        return "".join(map(str, files))
-    folder = os.path.commonpath([file.parent for file in files])
-    return f"{len(files)} files in {folder or '.'}"
+def _place(files: Sequence[Path], name: str, names: str | None = None) -> str:
+    if len(files) <= _NAMED:
+        return ", ".join(map(str, files))
+    try:
+        folder = os.path.commonpath([file.parent for file in files]) or "."
+    except ValueError:  # they have nothing in common: other drives, or some are relative
+        folder = "several folders"
+    return f"{len(files):,} {names or name + 's'} in {folder}"

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypedDict
 
 from framehook.inference.errors import OptionError, UnknownOptionError, did_you_mean
+from framehook.inference.ranges import is_number, is_whole
 
 ROW_FORMATS: Final = {"jsonl": (".jsonl", ".ndjson"), "csv": (".csv",), "mot": (".txt",)}
 """Formats in which rows of detections are written, and the endings of their files, the usual one first."""
 
+_FARTHEST: Final = 1_000_000  # pixels; OpenCV counts farther ones wrong
 Points = tuple[tuple[float, float], ...]
 
 
@@ -116,18 +118,18 @@ class PredictOptions:
         self._keep("tracker_options", None if self.tracker_options is None else dict(self.tracker_options))
         for name in ("conf", "iou"):
             value = getattr(self, name)
-            if not _is_number(value) or not 0 <= value <= 1:
+            if not is_number(value, 0, 1):
                 raise OptionError(f"{name}={value!r} is out of range; pass a number from 0 to 1")
             self._keep(name, float(value))
         for name in ("max_det", "batch", "vid_stride"):
             value = getattr(self, name)
-            if not _is_whole(value) or value < 1:
+            if not is_whole(value, 1):
                 raise OptionError(f"{name}={value!r} is out of range; pass a whole number from 1")
             self._keep(name, int(value))
         if self.pace not in ("max", "realtime"):
             raise OptionError(f"pace={self.pace!r} is unknown; pass 'max' or 'realtime'")
         sides: tuple[Any, ...] = self.imgsz if isinstance(self.imgsz, tuple) else (self.imgsz,)
-        if self.imgsz is not None and (len(sides) not in (1, 2) or not all(_is_whole(side) and side > 0 for side in sides)):
+        if self.imgsz is not None and (len(sides) not in (1, 2) or not all(is_whole(side, 1) for side in sides)):
             raise OptionError(f"imgsz={self.imgsz!r} is not a size; pass a side in pixels or (height, width)")
         self._check_recording()
         if self.save_rows is not None:
@@ -136,7 +138,7 @@ class PredictOptions:
             if self.save_rows not in ROW_FORMATS:
                 row_format(self.save_rows)
         if self.save_frames is not None:
-            if not _is_number(self.save_frames) or not math.isfinite(self.save_frames) or self.save_frames < 0:
+            if not is_number(self.save_frames, 0):
                 raise OptionError(f"save_frames={self.save_frames!r} is out of range; pass seconds between pictures, from 0")
             self._keep("save_frames", float(self.save_frames))
         if self.zones is not None:
@@ -146,9 +148,9 @@ class PredictOptions:
 
     def _check_recording(self) -> None:
         segment, keep = self.save_segment, self.save_keep
-        if segment is not None and not (_is_number(segment) and 1 <= segment < math.inf):
+        if segment is not None and not is_number(segment, 1):
             raise OptionError(f"save_segment={segment!r} is out of range; pass seconds, 1 or more")
-        if keep is not None and not (_is_whole(keep) and keep >= 1):
+        if keep is not None and not is_whole(keep, 1):
             raise OptionError(f"save_keep={keep!r} is out of range; pass how many files to keep, 1 or more")
         if keep is not None and segment is None:
             raise OptionError(f"save_keep={keep!r} is about the parts of a recording; pass save_segment, too")
@@ -227,11 +229,20 @@ def _zone(name: object, points: Any) -> Points:
         raise OptionError(
             f"zone '{name}' cannot be made of {points!r}; a line takes two points, an area three or more, each of x and y"
         )
-    ways = [(x - pairs[0][0], y - pairs[0][1]) for x, y in pairs]
-    far = max(ways, key=lambda way: math.hypot(*way))
-    if not any(far) or (len(pairs) > 2 and all(math.isclose(x * far[1], y * far[0]) for x, y in ways)):
+    if max(abs(edge) for pair in pairs for edge in pair) > _FARTHEST:
+        raise OptionError(f"zone '{name}' lies too far away; pass points within {_FARTHEST:,} pixels, not {points!r}")
+    # Zones are drawn, and looked into, in single precision: points that are apart may fall together there.
+    single = tuple(struct.unpack("ff", struct.pack("ff", *pair)) for pair in pairs)
+    if _is_flat(pairs) or _is_flat(single):
         raise OptionError(f"zone '{name}' has no {'length' if len(pairs) == 2 else 'area'}: its points are {points!r}")
     return pairs
+
+
+def _is_flat(pairs: Sequence[tuple[float, ...]]) -> bool:
+    """Whether all points are one, or three and more lie on one line."""
+    ways = [(x - pairs[0][0], y - pairs[0][1]) for x, y in pairs]
+    far = max(ways, key=lambda way: math.hypot(*way))
+    return not any(far) or (len(pairs) > 2 and all(math.isclose(x * far[1], y * far[0]) for x, y in ways))
 
 
 def _check_names(options: Mapping[str, Any]) -> None:
@@ -239,14 +250,6 @@ def _check_names(options: Mapping[str, Any]) -> None:
         if name not in OPTION_NAMES:
             hint = did_you_mean(name, OPTION_NAMES) or f" The options are {', '.join(OPTION_NAMES)}."
             raise UnknownOptionError(f"unknown option '{name}'.{hint}")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _fixed(value: Any) -> Any:

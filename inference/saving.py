@@ -7,7 +7,7 @@ import errno
 import itertools
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -178,6 +178,25 @@ def claim_file(path: Path, *, overwrite: bool) -> Path:
         chosen = path if overwrite and path.absolute() not in _being_written else free_file(path)
         _being_written.add(chosen.absolute())
         return chosen
+
+
+def is_source(path: Path, sources: Iterable[str]) -> bool:
+    """Whether a file is one of the sources, whatever links lead to it; `sources` are paths, or anything else."""
+    for source in sources:
+        with contextlib.suppress(OSError, ValueError):
+            if path.samefile(Path(source).expanduser()):
+                return True
+    return False
+
+
+def refuse_source(path: Path, sources: Iterable[SourceInfo]) -> None:
+    """See to it that no source of a run is overwritten.
+
+    Raises:
+        RecordingError: the file is one of them.
+    """
+    if is_source(path, (source.path for source in sources)):
+        raise RecordingError(f"{path} is the source itself; save to another file")
 
 
 def release_file(path: Path) -> None:

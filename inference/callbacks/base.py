@@ -16,9 +16,11 @@ class Callback:
 
     Attributes:
         order: Callbacks of one event run from low to high; built-in tracking has -100, users' default is 0, recording 100.
+        foreground_only: It keeps something for each run, or changes results, and cannot be added with `background=True`.
     """
 
     order: ClassVar[int] = 0
+    foreground_only: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse a method that looks like an event but is none.

@@ -13,6 +13,7 @@ from framehook.inference.boxes import Boxes
 from framehook.inference.callbacks.base import Callback
 from framehook.inference.callbacks.per_source import PerRun, PerSource, PerTrack, Spacing
 from framehook.inference.errors import OptionError, did_you_mean
+from framehook.inference.ranges import is_number
 from framehook.inference.result import Image, Result
 from framehook.inference.saving import FrameNames, folder_of, fresh_folder, safe_name, write_picture
 
@@ -33,6 +34,7 @@ class Crops(Callback):
     """
 
     order: ClassVar[int] = 100
+    foreground_only: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -56,9 +58,9 @@ class Crops(Callback):
         Raises:
             OptionError: a value out of range.
         """
-        if not 0 <= min_conf <= 1:
+        if not is_number(min_conf, 0, 1):
             raise OptionError(f"min_conf={min_conf!r} is out of range; pass a number from 0 to 1")
-        if not 0 <= every < float("inf"):
+        if not is_number(every, 0):
             raise OptionError(f"every={every!r} is out of range; pass seconds between frames, from 0")
         if per_track not in ("all", "first", "best"):
             raise OptionError(f"per_track={per_track!r} is unknown; pass 'all', 'first' or 'best'")

@@ -32,6 +32,7 @@ log = logging.getLogger("framehook")
 CAPACITY: Final = 8
 """Frames that wait to be encoded at most."""
 _KEY_TICKS: Final = TICKS
+_LATEST_LIVE_KEY: Final = TICKS * 9 // 10  # nobody knows how long after this picture the next one comes
 _LOOKAHEAD_SECONDS: Final = 0.2
 _MOST_LOOKAHEAD: Final = 10  # frames; what x264's preset asks for
 
@@ -76,13 +77,15 @@ class Encoder:
         self._key_at: int | None = None
         self._encoded_at = 0
         self._held: Packet[VideoStream] | None = None
-        self._duration = round(TICKS / rate)
+        self._duration = self._step = round(TICKS / rate)
+        self._latest_key = _LATEST_LIVE_KEY if live else _KEY_TICKS
         self._packets = 0
         self._fragmented = path.suffix.lower() in FRAGMENTED
         options = {"flush_packets": "1"}
         if self._fragmented:
-            # Not `hybrid_fragmented`: it keeps the index of the whole file in memory.
-            options["movflags"] = "+frag_keyframe+empty_moov+default_base_moof"
+            # Not `hybrid_fragmented`: it keeps the index of the whole file in memory. Without the trailer, which nobody needs,
+            # FFmpeg tells when the last fragment does not fit onto the disk.
+            options["movflags"] = "+frag_keyframe+empty_moov+default_base_moof+skip_trailer"
         else:
             options["cluster_time_limit"] = str(_KEY_TICKS * 1000 // TICKS)  # ms; FFmpeg holds back five seconds otherwise
         try:
@@ -108,6 +111,11 @@ class Encoder:
     def is_over(self) -> bool:
         """Whether nothing is left to do: `close` would return at once."""
         return not self._thread.is_alive()
+
+    @property
+    def failed(self) -> bool:
+        """Whether writing failed, so that the file is not what was asked for."""
+        return self._error is not None
 
     def add(self, image: Picture, ticks: int) -> None:
         """Hand over a picture; waits while the queue is full.
@@ -191,8 +199,9 @@ class Encoder:
     def _encode(self, planes: Picture, ticks: int) -> None:
         picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         picture.pts, picture.time_base = ticks, Fraction(1, TICKS)
-        # The next picture will probably come as long after this one as this one after the one before.
-        if self._key_at is None or 2 * ticks - self._encoded_at - self._key_at > _KEY_TICKS:
+        # The next picture will probably come as long after this one as this one after the one before, or as the rate says.
+        since = None if self._key_at is None else ticks - self._key_at
+        if since is None or since > self._latest_key or since + max(ticks - self._encoded_at, self._step) > _KEY_TICKS:
             picture.pict_type = PictureType.I
             self._key_at = ticks
         self._encoded_at = ticks
@@ -215,6 +224,8 @@ class Encoder:
     def _make_fast_start(self) -> None:
         try:
             make_fast_start(self.path, kind=self._container.format.name, packets=self._packets)
+        except RecordingError:
+            raise  # frames are missing in what was written
         except Exception as error:  # noqa: BLE001 - the recording is whole already
             log.warning("%s can be played, but stays in fragments: %s", self.path, one_line(error))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from framehook.inference.callbacks.base import Callback
 from framehook.inference.callbacks.caption import draw_caption
-from framehook.inference.callbacks.per_source import PerRun, PerSource
+from framehook.inference.callbacks.per_source import PerRun, PerSource, is_gone
 from framehook.inference.result import Image, Result
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class FrameRate(Callback):
     """
 
     order: ClassVar[int] = 90  # in `on_predict_postprocess_end`, so that it is there when users' callbacks see the results
+    foreground_only: ClassVar[bool] = True
 
     def __init__(self, *, draw: bool = True) -> None:
         """Choose whether it is drawn as well as attached."""
@@ -42,6 +43,11 @@ class FrameRate(Callback):
             if self._draw:
                 latency = (now - result.frame.captured_at) * 1e3 if result.frame.source.live else None
                 result.add_painter(_Painter(fps, latency))
+
+    def on_source_change(self, predictor: Predictor) -> None:
+        sources, change = self._runs.find(predictor), predictor.change
+        if sources is not None and change is not None and is_gone(change):
+            sources.end(change.source)
 
     def on_predict_end(self, predictor: Predictor) -> None:
         self._runs.pop(predictor)

@@ -10,10 +10,11 @@ from framehook.inference.boxes import Boxes
 from framehook.inference.callbacks.base import Callback
 from framehook.inference.callbacks.drawing import HIDING, PALETTE, Look, draw, hide
 from framehook.inference.callbacks.past import Past
-from framehook.inference.callbacks.per_source import PerRun, PerSource, is_replaced
+from framehook.inference.callbacks.per_source import PerRun, PerSource, is_gone, is_replaced
 from framehook.inference.callbacks.tracking import Tracking
 from framehook.inference.errors import OptionError, did_you_mean
 from framehook.inference.options import PredictOptions
+from framehook.inference.ranges import is_whole
 from framehook.inference.result import Image, Result
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Overlay(Callback):
     """
 
     order: ClassVar[int] = -90
+    foreground_only: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -63,7 +65,7 @@ class Overlay(Callback):
         Raises:
             OptionError: no such layer, the message naming the nearest; or a value out of range.
         """
-        if trail_length < 1:
+        if not is_whole(trail_length, 1):
             raise OptionError(f"trail_length={trail_length!r} is out of range; pass a whole number from 1")
         self._layers = check_layers(layers) if layers else None
         self._look = Look(tuple(colors), line_width, text_scale)
@@ -102,6 +104,11 @@ class Overlay(Callback):
             painter.past = source.past.until(result.frame)
             source.past = painter.past.extended(result.boxes, painter.layers, self._trail_length)
         state.painters = []
+
+    def on_source_change(self, predictor: Predictor) -> None:
+        state, change = self._runs.find(predictor), predictor.change
+        if state is not None and change is not None and is_gone(change):
+            state.sources.end(change.source)
 
     def on_predict_end(self, predictor: Predictor) -> None:
         self._runs.pop(predictor)

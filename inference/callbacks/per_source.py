@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
+from framehook.inference.connection import SourceChange, SourceState
 from framehook.inference.errors import OptionError
-from framehook.inference.frame import Frame, SourceKind
+from framehook.inference.frame import Frame, SourceInfo, SourceKind
 
 if TYPE_CHECKING:
     from framehook.inference.predictor import Predictor
@@ -59,14 +60,14 @@ class PerRun(Generic[StateT]):
             return state
 
     def find(self, run: Any) -> StateT | None:
-        """The state of a run, or None where it has none."""
+        """The state of a run, or None where it has none, as snapshots have."""
         with self._lock:
-            return run.kept.get(self)  # type: ignore[no-any-return]
+            return getattr(run, "kept", {}).get(self)
 
     def pop(self, run: Any) -> StateT | None:
         """Take away the state of a run."""
         with self._lock:
-            return run.kept.pop(self, None)  # type: ignore[no-any-return]
+            return getattr(run, "kept", {}).pop(self, None)  # type: ignore[no-any-return]
 
 
 @dataclass(slots=True)
@@ -96,6 +97,12 @@ class PerSource(Generic[StateT]):
             kept = self._kept[key] = _Kept(self._make(frame), self._frames, frame.source.live)
         kept.last_used = self._frames
         return kept.state
+
+    def end(self, source: SourceInfo) -> None:
+        """Let go of the state of a source that is over; that of picture files stays, which they have together."""
+        kept = None if source.kind is SourceKind.IMAGE else self._kept.pop(source.group, None)
+        if kept is not None and self._let_go is not None:
+            self._let_go(kept.state)
 
     def values(self) -> list[StateT]:
         """Every state that is kept."""
@@ -155,6 +162,14 @@ class Spacing:
         """Count from this frame on."""
         time = time_of(frame)
         self._last = None if time is None else (frame.segment, time)
+
+
+def is_gone(change: SourceChange) -> bool:
+    """Whether no frame of a source is to come any more: it was removed, or is live and ended.
+
+    Of a file that ended the state is let go a while later: of a list of files it is the last one that is told of.
+    """
+    return change.state is SourceState.ENDED and (change.source.live or change.reason == "removed")
 
 
 def time_of(frame: Frame) -> float | None:

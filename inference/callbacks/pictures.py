@@ -27,6 +27,7 @@ class Pictures(Callback):
     """
 
     order: ClassVar[int] = 100
+    foreground_only: ClassVar[bool] = True
 
     def __init__(self) -> None:
         """Write into the folder of whatever run fires the events."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -18,8 +17,9 @@ from framehook.inference.callbacks.recording import Limits, Recording
 from framehook.inference.connection import SourceState
 from framehook.inference.errors import OptionError, RecordingError
 from framehook.inference.frame import Frame
+from framehook.inference.ranges import is_number, is_whole
 from framehook.inference.result import Result
-from framehook.inference.saving import folder_of, numbered, stem_of
+from framehook.inference.saving import folder_of, numbered, refuse_source, stem_of
 
 if TYPE_CHECKING:
     from framehook.inference.predictor import Predictor
@@ -59,6 +59,7 @@ class Recorder(Callback):
     """
 
     order: ClassVar[int] = 100
+    foreground_only: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -95,13 +96,13 @@ class Recorder(Callback):
         self._path = None if path is None else Path(path).expanduser()
         if self._path is not None and (self._path.suffix.lower() not in SUFFIXES or self._path.is_dir()):
             raise OptionError(f"'{path}' is no name for a video; pass a file that ends in {', '.join(SUFFIXES)}")
-        if crf not in range(52):
+        if not is_whole(crf, 0, 51):
             raise OptionError(f"crf={crf!r} is out of range; pass a whole number from 0 (lossless) to 51")
-        if segment_seconds is not None and not LEAST_SECONDS <= segment_seconds < math.inf:
+        if segment_seconds is not None and not is_number(segment_seconds, LEAST_SECONDS):
             raise OptionError(f"segment_seconds={segment_seconds!r} is out of range; pass {LEAST_SECONDS:g} or more")
-        if segment_bytes is not None and segment_bytes < LEAST_BYTES:
+        if segment_bytes is not None and not is_number(segment_bytes, LEAST_BYTES):
             raise OptionError(f"segment_bytes={segment_bytes!r} is out of range; pass {LEAST_BYTES} or more")
-        if keep is not None and keep < 1:
+        if keep is not None and not is_whole(keep, 1):
             raise OptionError(f"keep={keep!r} is out of range; pass how many complete files to keep, 1 or more")
         if keep is not None and segment_seconds is None and segment_bytes is None:
             raise OptionError(f"keep={keep!r} is about the parts of a recording; pass segment_seconds or segment_bytes, too")
@@ -181,11 +182,15 @@ class Recorder(Callback):
         try:
             recording.close()
         except RecordingError as error:
-            self._give_up(recording, error)
+            if recording.told:
+                log.debug("%s", error)  # that of the file before it was told
+            else:
+                self._give_up(recording, error)
         finally:
             self._delete_surplus(run, recording)
 
     def _give_up(self, recording: Recording, error: RecordingError) -> None:
+        recording.told = True
         if self._on_error == "raise":
             raise error
         recording.over = True
@@ -216,9 +221,7 @@ class Recorder(Callback):
         except OSError as error:
             raise RecordingError(f"the folder of {path} cannot be made: {error.strerror or error}") from error
         sources = predictor.sources
-        for source in sources:
-            if _is_same_file(path, source.path):
-                raise RecordingError(f"{path} is the source itself; record to another file")
+        refuse_source(path, sources)
         # Else a list of files is played, and what is to come of it is not known.
         known = all(source.live or source.id == frame.source.id for source in sources)
         overwrite = known and not timed and path not in run.names
@@ -251,10 +254,3 @@ def _finish_former(predictor: Predictor, run: _Run, recording: Recording) -> Non
         for each in run.sources.values():
             if each is not recording and not each.source.live:
                 each.finish(time.monotonic())
-
-
-def _is_same_file(path: Path, source: str) -> bool:
-    try:
-        return path.samefile(source)
-    except OSError:
-        return False

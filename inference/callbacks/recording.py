@@ -44,12 +44,13 @@ class Recording:
     Attributes:
         source: The source.
         over: Whether it broke off and takes no more frames.
+        told: Whether it was told that it, or a file of it, broke off.
     """
 
     def __init__(self, source: SourceInfo, limits: Limits) -> None:
         """Begin without a file, with the limits at which each will be over."""
         self.source = source
-        self.over = False
+        self.over = self.told = False
         self._limits = limits
         self._clock: RecordingClock | None = None
         self._rate = Fraction(1)
@@ -167,7 +168,8 @@ class Recording:
             encoder = self._finishing.popleft()
             try:
                 encoder.close()
-                self._finished.append(encoder.path)
+                if not encoder.failed:  # it may have been told of before
+                    self._finished.append(encoder.path)
             except RecordingError as error:
                 failure = failure or error
             finally:

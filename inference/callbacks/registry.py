@@ -126,7 +126,7 @@ class Callbacks:
         Raises:
             UnknownEventError: no such event.
             CallbackSignatureError: the callable cannot be called with one positional argument.
-            OptionError: `on_error` has another value.
+            OptionError: `on_error` has another value, or the object cannot run in the background.
         """
         if on_error not in ("raise", "log", "disable"):
             raise OptionError(f"on_error={on_error!r} is unknown; pass 'raise', 'log' or 'disable'")
@@ -134,6 +134,8 @@ class Callbacks:
             if callback is not None:
                 raise CallbackSignatureError(f"{type(event).__name__} names its own events; pass it alone")
             name = type(event).__name__
+            if background and event.foreground_only:
+                raise OptionError(f"{name} cannot work on snapshots of a run; add it without background=True")
             functions = [
                 (each, _check_callable(each, getattr(event, each), f"{name}.{each}")) for each in overridden_events(event)
             ]

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TextIO
 import numpy as np
 
 from framehook.inference.callbacks.base import Callback
-from framehook.inference.callbacks.per_source import PerRun, PerSource
+from framehook.inference.callbacks.per_source import PerRun, PerSource, is_gone
 from framehook.inference.errors import OptionError, RecordingError
 from framehook.inference.frame import Frame, SourceKind
 from framehook.inference.options import ROW_FORMATS, row_format
 from framehook.inference.result import Result
-from framehook.inference.saving import claim_file, folder_of, release_file, stem_of, way_out
+from framehook.inference.saving import claim_file, folder_of, refuse_source, release_file, stem_of, way_out
 
 if TYPE_CHECKING:
     from framehook.inference.predictor import Predictor
@@ -52,12 +52,14 @@ class Rows(Callback):
     """
 
     order: ClassVar[int] = 100
+    foreground_only: ClassVar[bool] = True
 
     def __init__(self, path: str | Path | TextIO | None = None, format: str | None = None) -> None:
         """Choose where to write, and how.
 
         Args:
-            path: The file, which is overwritten; for MOT further sources get `_2`, `_3` ... and overwrite nothing. Or a text
+            path: The file, which is overwritten; for MOT those of further sources are named
+                after them, `name_<source>.txt`, and overwrite nothing. Or a text
                 stream, such as `sys.stdout`: once nobody reads it any more, the run is asked to stop. None names the file
                 `rows.jsonl` or `rows.csv`, and for MOT after the source, in the run's `save_dir`, and overwrites nothing.
             format: `jsonl`, `csv` or `mot`; None goes by the file's ending (.jsonl, .csv, .txt for MOT), else `jsonl`.
@@ -69,6 +71,8 @@ class Rows(Callback):
             raise OptionError(f"format={format!r} is unknown; pass {', '.join(ROW_FORMATS)}")
         self._path = Path(path).expanduser() if isinstance(path, str | Path) else None
         self._stream = None if isinstance(path, str | Path) else path
+        if self._stream is not None and not callable(getattr(self._stream, "write", None)):
+            raise OptionError(f"path={path!r} is no file; pass the name of one, or a text stream")
         if self._path is not None and self._path.is_dir():
             raise OptionError(f"'{path}' is a folder; pass the name of a file for the rows")
         if self._stream is not None and format == "mot":
@@ -87,6 +91,11 @@ class Rows(Callback):
                 file.write(lines_of(result, run.name_of(result.frame)))
             except BrokenPipeError:
                 predictor.stop()
+
+    def on_source_change(self, predictor: Predictor) -> None:
+        run, change = self._runs.find(predictor), predictor.change
+        if run is not None and change is not None and is_gone(change):
+            run.sources.end(change.source)
 
     def on_predict_end(self, predictor: Predictor) -> None:
         run = self._runs.pop(predictor)
@@ -122,7 +131,12 @@ class Rows(Callback):
             self._path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RecordingError(f"the folder of {self._path} cannot be made: {error.strerror or error}") from error
-        return claim_file(self._path, overwrite=self._path not in self._files.of(predictor))
+        refuse_source(self._path, (*predictor.sources, frame.source))
+        if self._path not in self._files.of(predictor):
+            return claim_file(self._path, overwrite=True)
+        # Only MOT has further files; a name that tells the source is found again.
+        named = self._path.with_name(f"{self._path.stem}_{stem_of(frame.source)}{self._path.suffix}")
+        return claim_file(named, overwrite=False)
 
 
 class _Output(Protocol):

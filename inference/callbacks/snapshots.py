@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from framehook.inference.callbacks.base import Callback
 from framehook.inference.callbacks.per_source import PerRun, PerSource, Spacing
 from framehook.inference.errors import OptionError
+from framehook.inference.ranges import is_number
 from framehook.inference.result import Result
 from framehook.inference.saving import FrameNames, folder_of, fresh_folder, write_picture
 
@@ -33,6 +34,7 @@ class Snapshots(Callback):
     """
 
     order: ClassVar[int] = 100
+    foreground_only: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -53,7 +55,7 @@ class Snapshots(Callback):
         Raises:
             OptionError: a value out of range.
         """
-        if not 0 <= every < float("inf"):
+        if not is_number(every, 0):
             raise OptionError(f"every={every!r} is out of range; pass seconds between pictures, from 0")
         if when is not None and not callable(when):
             raise OptionError(f"when={when!r} cannot be called; pass a function that takes a result")

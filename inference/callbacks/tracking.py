@@ -49,6 +49,7 @@ class Tracking(Callback):
     """
 
     order: ClassVar[int] = -100
+    foreground_only: ClassVar[bool] = True
 
     def __init__(self, tracker: str | None = None, *, keep_unconfirmed: bool = False, **options: Any) -> None:
         """Choose a tracker.

@@ -17,10 +17,12 @@ from framehook.inference.boxes import Boxes
 from framehook.inference.callbacks.base import Callback
 from framehook.inference.callbacks.caption import Colour, draw_caption
 from framehook.inference.callbacks.drawing import PALETTE
-from framehook.inference.callbacks.per_source import PICTURES, PerRun, PerSource, PerTrack
+from framehook.inference.callbacks.per_source import PICTURES, PerRun, PerSource, PerTrack, is_gone
+from framehook.inference.connection import SourceState
 from framehook.inference.errors import OptionError, did_you_mean
 from framehook.inference.frame import Frame
 from framehook.inference.options import Points, checked_zones
+from framehook.inference.ranges import is_whole
 from framehook.inference.result import Image, Result
 
 if TYPE_CHECKING:
@@ -52,8 +54,9 @@ class ZoneCounter(Callback):
     - Of a line `{"in": 3, "out": 1, "classes": {"person": {"in": 3, "out": 1}}}`. Somebody who stands on its first point and
       looks at the second sees tracks that go in come from the right: for a line drawn from left to right those that go up in
       the picture. On the canvas an arrow shows the way in.
-    - Of an area `{"inside": 2, "most": 4, "entered": 7, "classes": {"person": {"inside": 2, "entered": 7}}}`: boxes inside now,
-      the most there were at once, and how many different tracks were ever inside (None where nothing is tracked).
+    - Of an area `{"inside": 2, "most": 4, "entered": 7, "classes": {"person": {"inside": 2, "entered": 7}}}`: boxes inside now
+      (none once the source or the run is over), the most there were at once, and how many different tracks were ever inside
+      (None where nothing is tracked).
 
     A track crosses a line where the straight way from where it was seen last to where it is now cuts the line between its two
     points, also when it was hidden for a while in between, and counts once it has stayed on the other side for `min_frames`
@@ -66,6 +69,7 @@ class ZoneCounter(Callback):
     """
 
     order: ClassVar[int] = 90  # in `on_predict_postprocess_end`, after users' callbacks that change boxes
+    foreground_only: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -91,14 +95,14 @@ class ZoneCounter(Callback):
         self.zones = checked_zones(zones)
         if anchor not in ANCHORS:
             raise OptionError(f"anchor={anchor!r} is unknown.{did_you_mean(str(anchor), ANCHORS)} Pass {', '.join(ANCHORS)}")
-        if min_frames < 1:
+        if not is_whole(min_frames, 1):
             raise OptionError(f"min_frames={min_frames!r} is out of range; pass a whole number from 1")
         self._anchor = ANCHORS[anchor]
         self._min_frames = min_frames
         self._draw = draw
         self._lock = threading.Lock()
         self._figures: dict[str, dict[str, _LineFigures | _AreaFigures]] = {}
-        self._runs: PerRun[PerSource[_Source]] = PerRun(lambda: PerSource(self._begin))
+        self._runs: PerRun[PerSource[_Source]] = PerRun(lambda: PerSource(self._begin, let_go=self._leave))
 
     @property
     def counts(self) -> Counts:
@@ -127,13 +131,33 @@ class ZoneCounter(Callback):
             if self._draw:
                 result.add_painter(_Painter(source.shapes, counts))
 
+    def on_source_change(self, predictor: Predictor) -> None:
+        sources, change = self._runs.find(predictor), predictor.change
+        if sources is None or change is None or change.state is not SourceState.ENDED:
+            return
+        if is_gone(change):
+            sources.end(change.source)
+        elif change.source.kind not in PICTURES:
+            for source in sources.values():
+                if source.group == change.source.group:
+                    self._leave(source)
+
     def on_predict_end(self, predictor: Predictor) -> None:
-        self._runs.pop(predictor)
+        sources = self._runs.pop(predictor)
+        for source in () if sources is None else sources.values():
+            self._leave(source)
 
     def _begin(self, frame: Frame) -> _Source:
         with self._lock:
             fresh = {name: _figures_of(points) for name, points in self.zones.items()}
-            return _Source(self._figures.setdefault(frame.source.group, fresh))
+            return _Source(frame.source.group, self._figures.setdefault(frame.source.group, fresh))
+
+    def _leave(self, source: _Source) -> None:
+        """Nobody is inside any more where a source is over."""
+        with self._lock:
+            for figures in source.figures.values():
+                if isinstance(figures, _AreaFigures):
+                    figures.inside = Counter()
 
 
 # Figures ------------------------------------------------------------------------------------------------------------------
@@ -234,7 +258,8 @@ class _Track:
 class _Source:
     """The zones of one source in pixels, its tracks, and its figures."""
 
-    def __init__(self, figures: dict[str, _LineFigures | _AreaFigures]) -> None:
+    def __init__(self, group: str, figures: dict[str, _LineFigures | _AreaFigures]) -> None:
+        self.group = group
         self.figures = figures
         self.shapes: dict[str, Shape] = {}
         self._stretch: tuple[int, tuple[int, int]] | None = None

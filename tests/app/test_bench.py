@@ -135,7 +135,7 @@ def test_wrong_use_is_refused_before_anything_is_measured(tmp_path):
     for wrong in ({"seconds": 0}, {"json_file": "nowhere/figures.json"}, {"frames": FEWEST - 1}):
         with pytest.raises(OptionError):
             benchmark("testsrc:64x48", **wrong)
-    with pytest.raises(OptionError, match="testsrc has fewer"):
+    with pytest.raises(OptionError, match="testsrc:64x48:5 has fewer frames than the 10"):
         benchmark("testsrc:64x48:5")
     with pytest.raises(SourceNotFoundError):
         benchmark("nowhere.mp4")

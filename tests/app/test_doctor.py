@@ -383,6 +383,18 @@ def test_limits_of_containers_are_seen(tree, version):
     assert machine.processor == "Fast 9000"
 
 
+@pytest.mark.parametrize("version", CGROUPS)
+def test_what_a_container_uses_is_not_available_in_it_but_for_what_files_left_there(tree, version):
+    meminfo = "MemTotal:       16000000 kB\nMemAvailable:   12000000 kB\n"
+    folder, used, cached = {
+        "version 2": ("sys/fs/cgroup/a/b", "memory.current", "inactive_file"),
+        "version 1": ("sys/fs/cgroup/memory", "memory.usage_in_bytes", "total_inactive_file"),
+    }[version]
+    files = {f"{folder}/{used}": f"{900 << 20}\n", f"{folder}/memory.stat": f"anon 5\n{cached} {100 << 20}\n"}
+    machine = this_machine(tree({**CGROUPS[version], **files, "proc/meminfo": meminfo}))
+    assert (machine.memory, machine.available) == (1 << 30, (1024 - 800) << 20)
+
+
 def test_without_limits_there_are_none(tree):
     unlimited = {
         "proc/self/cgroup": "1:memory:/\n0::/\n",

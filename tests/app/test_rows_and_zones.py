@@ -41,7 +41,7 @@ def test_naming_a_folder_for_rows_does_not_save_a_video_too(framehook, clip, tmp
 
 def test_mot_files_of_several_sources_are_counted(framehook, clip, tmp_path):
     told = framehook("track", clip, clip, "--save-rows", "mot")
-    assert saved(told) == ["2 files in runs/predict"]
+    assert saved(told) == ["runs/predict/scene.txt, runs/predict/scene_2.txt"]
     assert sorted(path.name for path in (tmp_path / "runs" / "predict").iterdir()) == ["scene.txt", "scene_2.txt"]
 
 
@@ -109,3 +109,19 @@ def test_counts_of_a_real_run_agree_with_its_own_rows(framehook, data_dir, tmp_p
     assert min(crossed["in"], crossed["out"]) > 0
     said = [f"{way} {count} {'person' if count == 1 else 'people'}" for way, count in sorted(crossed.items())]
     assert f"across: {'; '.join(said)}\n" in told.out
+
+
+def test_many_files_are_counted_by_kind(framehook, clip):
+    told = framehook("track", *[clip] * 4, "--save", "--save-rows", "mot", "--save-dir", "o")
+    assert saved(told) == ["4 videos in o", "4 files of rows in o"]
+
+
+def test_a_list_of_sources_is_not_added_to(framehook, clip, tmp_path):
+    (tmp_path / "list.txt").write_text(f"{clip}\n")
+    (tmp_path / "figures.json").symlink_to("list.txt")
+    for option, name in (("--stats", "figures.json"), ("--save-rows", "list.txt")):
+        told = framehook("predict", "list.txt", option, name)
+        assert (told.code, told.out) == (2, "")
+        assert told.err == f"error: {option} {name} is the source itself; name another file\n"
+    assert framehook("benchmark", "list.txt", "--json", "figures.json").code == 2
+    assert (tmp_path / "list.txt").read_text() == f"{clip}\n"

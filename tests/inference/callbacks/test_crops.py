@@ -159,3 +159,9 @@ def test_a_full_disk_leaves_no_broken_picture(tmp_path):
 def test_values_out_of_range_are_refused(options, said):
     with pytest.raises(OptionError, match=said):
         Crops(**options)
+
+
+@pytest.mark.parametrize("options", [{"min_conf": "a"}, {"min_conf": True}, {"every": "x"}, {"every": float("inf")}])
+def test_values_that_are_no_numbers_are_refused(options):
+    with pytest.raises(OptionError, match="is out of range"):
+        Crops(**options)

@@ -299,7 +299,7 @@ def test_a_folder_that_cannot_be_made_is_told_at_the_first_frame(tmp_path):
 def test_the_source_itself_is_not_recorded_over(tmp_path):
     path = make_video(tmp_path / "in.mp4", [0, 40, 80])
     before = path.read_bytes()
-    with pytest.raises(CallbackError, match=r"in\.mp4 is the source itself; record to another file"):
+    with pytest.raises(CallbackError, match=r"in\.mp4 is the source itself; save to another file"):
         list(start(path, callbacks=_with(Recorder(path))))
     assert path.read_bytes() == before
 

@@ -155,3 +155,16 @@ def test_a_live_source_goes_on_in_its_file_while_the_one_before_is_not_complete(
     parts = desk.close()
     assert [len(part) for part in parts] == [2, 4]
     assert starts(parts[1]) == pytest.approx([0, 0.5, 1.0, 1.5], abs=0.001)
+
+
+def test_a_live_source_that_falters_has_a_key_picture_every_second_all_the_same(tmp_path):
+    desk = Desk(tmp_path, live=True, fps=25.0)
+    desk.zero -= 100
+    for moment in (*(number / 25 for number in range(24)), 1.07, 1.11):  # the next was due at .96
+        while desk.recording.is_open and not desk.recording._encoder.has_room():
+            time.sleep(0.01)  # else it would be left out
+        desk.add(moment)
+    [video] = desk.close()
+    keys = [start for start, _, key, _ in video if key]
+    assert len(keys) == 2
+    assert keys[1] - keys[0] <= 1.0

@@ -12,9 +12,11 @@ import cv2
 import numpy as np
 import pytest
 
-from framehook.inference.callbacks import Callbacks, Rows
+from framehook.inference import saving
+from framehook.inference.callbacks import Callbacks, Crops, FrameRate, Overlay, Recorder, Rows, Snapshots, Tracking
 from framehook.inference.errors import CallbackError, OptionError
 
+from ..scripted import Scripted  # noqa: TID252 - the same scenery as the tests of runs
 from .scenes import play, walk
 
 
@@ -108,9 +110,9 @@ def test_mot_has_a_file_a_source_that_reads_back_as_the_boxes_were(tmp_path):
     assert predictor.save_dir == tmp_path
     rows = Rows(tmp_path / "mot.txt")
     predictor = run([*pictures(tmp_path, "a.png", "b.png"), np.zeros((240, 320, 3), np.uint8)], rows)
-    assert [path.name for path in rows.files_of(predictor)] == ["mot.txt", "mot_2.txt"]
+    assert [path.name for path in rows.files_of(predictor)] == ["mot.txt", "mot_list.txt"]
     assert (tmp_path / "mot.txt").read_text().count("\n") == 2  # pictures are one sequence
-    assert (tmp_path / "mot_2.txt").read_text().count("\n") == 1
+    assert (tmp_path / "mot_list.txt").read_text().count("\n") == 1
 
 
 def test_two_sources_of_one_name_are_told_apart(tmp_path):
@@ -123,7 +125,7 @@ def test_two_sources_of_one_name_are_told_apart(tmp_path):
         ("testsrc (2)", 1),
     ]
     run(["testsrc:320x240@30:2"] * 2, Rows(tmp_path / "out.txt"))
-    assert [(tmp_path / name).read_text().count("\n") for name in ("out.txt", "out_2.txt")] == [2, 2]
+    assert [(tmp_path / name).read_text().count("\n") for name in ("out.txt", "out_testsrc.txt")] == [2, 2]
 
 
 def test_pictures_keep_their_names(tmp_path):
@@ -259,3 +261,42 @@ def test_a_file_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CallbackError, match=r"RecordingError: the folder of .*out\.csv cannot be made"):
         run("testsrc:320x240@30:1", Rows(tmp_path / "file" / "out.csv"))
+
+
+def test_what_is_neither_a_name_nor_a_stream_is_refused():
+    with pytest.raises(OptionError, match="path=5 is no file; pass the name of one, or a text stream"):
+        Rows(5)
+
+
+def test_a_source_is_not_written_over_whatever_link_leads_to_it(tmp_path):
+    [picture] = pictures(tmp_path, "a.png")
+    (tmp_path / "link.csv").symlink_to(picture)
+    before = (tmp_path / "a.png").read_bytes()
+    with pytest.raises(CallbackError, match=r"link\.csv is the source itself; save to another file"):
+        run(picture, Rows(tmp_path / "link.csv"))
+    assert (tmp_path / "a.png").read_bytes() == before
+
+
+def test_the_file_of_a_live_source_that_is_removed_is_closed_while_the_run_goes_on(tmp_path):
+    door, yard = (Scripted(live=True, stepwise=True, name=name) for name in ("door", "yard"))
+    rows = Rows(tmp_path / "out.txt")
+    running = play([door, yard], rows, script=walk)
+    for source in (door, yard):
+        source.allowed.release()
+        next(running)
+    assert [path.name for path in rows.paths] == ["out.txt", "out_yard.txt"]
+    assert sorted(path.name for path in saving._being_written) == ["out.txt", "out_yard.txt"]
+    running.remove_source("door")
+    yard.allowed.release()
+    next(running)
+    assert [path.name for path in saving._being_written] == ["out_yard.txt"]
+    running.close()
+    assert not saving._being_written
+
+
+@pytest.mark.parametrize("kind", [Rows, Recorder, Tracking, Overlay, Crops, Snapshots, FrameRate])
+def test_what_keeps_something_for_a_run_is_refused_in_the_background(kind):
+    registry = Callbacks()
+    with pytest.raises(OptionError, match=f"{kind.__name__} cannot work on snapshots of a run; add it without background"):
+        registry.add(kind(), background=True)
+    assert list(registry) == []

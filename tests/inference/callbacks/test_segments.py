@@ -78,7 +78,7 @@ def test_no_source_of_a_run_is_recorded_over(tmp_path):
     list(record("testsrc:320x240@20:30", Recorder(tmp_path / "in.mp4")))
     before = (tmp_path / "in.mp4").read_bytes()
     run = record([open_source("testsrc:320x240@20:30"), open_source(tmp_path / "in.mp4")], Recorder(tmp_path / "in.mp4"))
-    with pytest.raises(CallbackError, match=r"in\.mp4 is the source itself; record to another file"):
+    with pytest.raises(CallbackError, match=r"in\.mp4 is the source itself; save to another file"):
         list(run)
     assert (tmp_path / "in.mp4").read_bytes() == before
 
@@ -131,6 +131,11 @@ def test_one_source_that_cannot_be_recorded_does_not_cost_the_others_theirs(tmp_
         ({"segment_seconds": float("nan")}, "segment_seconds=nan is out of range; pass 1 or more"),
         ({"segment_bytes": 1000}, "segment_bytes=1000 is out of range; pass 100000 or more"),
         ({"keep": 0, "segment_seconds": 5}, "keep=0 is out of range; pass how many complete files to keep, 1 or more"),
+        ({"keep": 1.5, "segment_seconds": 5}, "keep=1.5 is out of range; pass how many complete files to keep, 1 or more"),
+        ({"segment_bytes": float("nan")}, "segment_bytes=nan is out of range; pass 100000 or more"),
+        ({"segment_bytes": "1"}, "segment_bytes='1' is out of range; pass 100000 or more"),
+        ({"segment_seconds": "5"}, "segment_seconds='5' is out of range; pass 1 or more"),
+        ({"crf": "x"}, "crf='x' is out of range; pass a whole number from 0 (lossless) to 51"),
         ({"keep": 3}, "keep=3 is about the parts of a recording; pass segment_seconds or segment_bytes, too"),
         ({"on_error": "log"}, "on_error='log' is none; pass one of raise, stop"),
     ],

@@ -87,3 +87,9 @@ def test_time_is_that_of_files_and_the_clock_of_live_sources_and_begins_anew_aft
     assert taken(frame(5.0, 0), frame(5.1, 0, segment=1), frame(5.2, 0, segment=1)) == [True, True, False]
     assert taken(frame(5.0, 0), frame(1.0, 0), frame(1.5, 0)) == [True, True, False]
     assert taken(frame(None, 0), frame(None, 0)) == [True, True]
+
+
+@pytest.mark.parametrize("every", ["x", None, float("nan")])
+def test_a_time_that_is_no_number_is_refused(every):
+    with pytest.raises(OptionError, match="is out of range; pass seconds between pictures"):
+        Snapshots(every=every)

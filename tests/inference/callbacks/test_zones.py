@@ -9,7 +9,7 @@ from framehook.inference.boxes import Boxes
 from framehook.inference.callbacks import Callbacks, ZoneCounter
 from framehook.inference.callbacks.per_source import REMEMBERED, PerTrack
 from framehook.inference.errors import CallbackError, OptionError
-from framehook.inference.sources import TestSource
+from framehook.inference.sources import TestSource, open_source
 
 from .scenes import start
 
@@ -40,9 +40,8 @@ def watch(script, *counters, source=None, **options):
 
 
 def count(script, zones, **options):
-    counter = ZoneCounter(zones, **options)
-    list(watch(script, counter))
-    return counter.counts
+    *_, last = watch(script, ZoneCounter(zones, **options))
+    return last.data["zones"]
 
 
 def way(*points, number=0):
@@ -138,8 +137,8 @@ def test_without_tracks_an_area_counts_boxes_and_a_line_tells_what_it_needs():
 def test_a_picture_has_no_ids_and_is_counted_all_the_same():
     counter = ZoneCounter({**AREA, **LINE})
     script = [feet((0, 150, 150)).with_ids(None)]
-    list(watch(script, counter, source=np.zeros((240, 320, 3), np.uint8)))
-    assert counter.counts["area"]["inside"] == 1
+    [result] = watch(script, counter, source=np.zeros((240, 320, 3), np.uint8))
+    assert result.data["zones"]["area"]["inside"] == 1
     assert ways(counter.counts["line"]) == (0, 0)
 
 
@@ -298,3 +297,30 @@ def test_people_followed_by_hand_are_counted_exactly(data_dir):
     assert counts["lawn"]["most"] == max(map(len, on_lawn))
     assert counts["lawn"]["inside"] == len(on_lawn[-1])
     assert counts["lawn"]["entered"] == len(set().union(*on_lawn))
+
+
+@pytest.mark.parametrize(
+    ("points", "told"),
+    [
+        ([(900000, 0), (900000.001, 0)], "has no length"),
+        ([(900000, 0), (900000.001, 0), (900000, 0.00001)], "has no area"),
+        ([(0, 0), (2e6, 0)], "lies too far away; pass points within 1,000,000 pixels"),
+        ([(0, 0), (1e300, 0)], "lies too far away"),
+    ],
+)
+def test_zones_that_are_nothing_in_single_precision_or_lie_too_far_away_are_refused(points, told):
+    with pytest.raises(OptionError, match=f"zone 'z' {told}"):
+        ZoneCounter({"z": points})
+
+
+def test_nobody_is_inside_any_more_once_the_source_or_the_run_is_over():
+    counter = ZoneCounter(AREA)
+    sources = [open_source(f"testsrc:320x240@30:{count}") for count in (2, 40)]
+    inside = [
+        sum(counts["area"]["inside"] for counts in counter.sources.values())
+        for _ in watch(lambda frame: feet((0, 150, 150)), counter, source=sources)
+    ]
+    assert max(inside) == 2
+    assert inside[-1] == 1
+    assert counter.counts["area"]["inside"] == 0
+    assert counter.counts["area"]["most"] == 1
