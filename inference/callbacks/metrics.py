@@ -28,6 +28,7 @@ class Metrics(Callback):
     """
 
     order: ClassVar[int] = 1000
+    foreground_only: ClassVar[bool] = True
 
     def __init__(self, port: int, *, host: str = "127.0.0.1") -> None:
         """Choose where to serve.

@@ -29,6 +29,7 @@ class StatsLog(Callback):
     """
 
     order: ClassVar[int] = 1000  # the last, so that the final line tells of everything
+    foreground_only: ClassVar[bool] = True
 
     def __init__(self, path: str | Path, *, every: float = 1.0) -> None:
         """Choose the file.
