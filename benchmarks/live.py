@@ -291,6 +291,7 @@ def faults(model: Model, seconds: float) -> None:
                     before = frames
                     while frames < before + 3 and not over.wait(0.01):
                         pass
+                    over.wait(1.1)  # only a connection that lasts for a second is taken for a good one
                     server.tell(chance.choice(["cut", "end", "half", "stall", "drip", "garbage", "noise"]))
                     injected += 1
                     if injected in (20, 200):
