@@ -186,7 +186,8 @@ class Intake:
             for feed in failed:
                 feed.reported = True
         for feed in failed:
-            log.warning("%s: %s", feed.source.info.name, one_line(feed.failure))
+            name, text = feed.source.info.name, one_line(feed.failure)
+            log.warning("%s", text if name in text else f"{name}: {text}")
 
     # Controls -------------------------------------------------------------------------------------------------------------
 
