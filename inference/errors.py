@@ -24,6 +24,10 @@ from failures of the run (a camera that went away; it exits 1).
     ├── ModelError
     │   ├── ModelNotFoundError      FileNotFoundError
     │   ├── ModelFormatError        ValueError   a file that is no model
+    │   │   └── UnsafeModelError    a checkpoint that wants something imported or called
+    │   ├── ExportError             RuntimeError an export failed
+    │   │   └── ParityError         the exported model differs from its source
+    │   ├── DownloadError           OSError      a model could not be fetched, or is not what was announced
     │   ├── UnknownLayoutError      ValueError   outputs that no decoder recognises
     │   └── InferenceError          RuntimeError
     ├── CallbackError               RuntimeError a callback raised
@@ -124,6 +128,22 @@ class ModelNotFoundError(ModelError, FileNotFoundError):
 
 class ModelFormatError(ModelError, ValueError):
     """The file is damaged or is not a model."""
+
+
+class UnsafeModelError(ModelFormatError):
+    """A checkpoint asks for something to be imported or called that a model does not need; nothing of it was run."""
+
+
+class ExportError(ModelError, RuntimeError):
+    """A model cannot be exported as it was asked for."""
+
+
+class ParityError(ExportError):
+    """The exported model does not do what its source does; no file was left."""
+
+
+class DownloadError(ModelError, OSError):
+    """A model file could not be fetched, or is not the one that was announced."""
 
 
 class UnknownLayoutError(ModelError, ValueError):

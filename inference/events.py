@@ -40,6 +40,8 @@ class ExportEvent(StrEnum):
 
     START = "on_export_start"
     """The model is loaded, nothing was written."""
+    PROGRESS = "on_export_progress"
+    """A stage began or moved on: `exporter.stage` names it, `exporter.fraction` (0..1) tells how much of the export is done."""
     END = "on_export_end"
     """The export is over; `exporter.path` and `report` on success, `exporter.error` otherwise."""
 

@@ -26,10 +26,10 @@ ENGINE = StandIn()
 
 
 def test_there_are_the_twenty_five_events_of_the_design():
-    assert len(EVENTS) == 26  # and one beyond them, on_source_change
+    assert len(EVENTS) == 27  # and two beyond them, on_source_change and on_export_progress
     assert {engine: list(EVENTS.values()).count(engine) for engine in set(EVENTS.values())} == {
         "predict": 6,
-        "export": 2,
+        "export": 3,
         "train": 14,
         "val": 4,
     }
