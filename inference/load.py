@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
-from framehook.inference.backends import Backend, FunctionBackend, OnnxBackend
+from framehook.inference.backends import Backend, OnnxBackend
 from framehook.inference.decoders import DecoderSpec, class_names_of, input_format_of, resolve_decoder
 from framehook.inference.detector import Detector
-from framehook.inference.errors import ModelFormatError, ModelNotFoundError, did_you_mean_file
+from framehook.inference.errors import MissingDependencyError, ModelFormatError, ModelNotFoundError, did_you_mean_file
 
 BUNDLED: Final = "person320"
 """Name of the detector that comes with the package."""
+CHECKPOINTS: Final = (".pt", ".pth")
+DESCRIPTIONS: Final = (".yaml", ".yml")
+MODEL_FILES: Final = (".onnx", *CHECKPOINTS)
+"""Endings of files that hold models."""
 
 
 def bundled_model() -> Path:
@@ -23,21 +29,32 @@ def bundled_model() -> Path:
 
 
 def load_detector(
-    spec: str | Path | Backend | None = None, *, device: str | int | None = None, decoder: DecoderSpec = None
+    spec: Any = None,
+    *,
+    device: str | int | None = None,
+    decoder: DecoderSpec = None,
+    architecture: str | None = None,
 ) -> Detector:
     """Load a detector.
 
     Args:
-        spec: Path of an `.onnx` file, a backend, or None (also `person320`) for the bundled person detector.
+        spec: Path of an `.onnx` file or a `.pt` checkpoint; the name of a model that was pulled (`yolox_nano`), or of an
+            architecture (`yolo11n.yaml`) for a network with random weights; a backend; a `torch.nn.Module`; or None (also
+            `person320`) for the bundled person detector.
         device: `cpu`, `cuda`, `cuda:1`, `coreml` ...; None picks the best that is installed.
-        decoder: Name of an output layout, a decoder, or a function; None to recognise the layout.
+        decoder: Name of an output layout, a decoder, or a function; None to recognise the layout. Of a checkpoint with two
+            heads (YOLO26), `yolo` chooses the one whose boxes are suppressed, `end2end` the other.
+        architecture: Name of the network (`yolo11n`) of a checkpoint that holds weights alone.
 
     Raises:
         ModelNotFoundError, ModelFormatError: there is no such file, or it is damaged or no model, or takes other inputs.
+        UnsafeModelError: the checkpoint asks for something to be imported or called.
+        MissingDependencyError: a checkpoint, and PyTorch is not installed.
         UnknownLayoutError: no decoder reads its outputs.
         OptionError: the device cannot be used.
     """
-    backend = open_backend(spec, device)
+    layout = decoder if isinstance(decoder, str) else None
+    backend = open_backend(spec, device, layout=layout, architecture=architecture)
     if isinstance(backend, OnnxBackend):
         backend.check_inputs()
     chosen = resolve_decoder(decoder, backend.network)
@@ -49,31 +66,70 @@ def load_detector(
     )
 
 
-def open_backend(spec: str | Path | Backend | None, device: str | int | None = None) -> Backend:
+def open_backend(
+    spec: Any, device: str | int | None = None, *, layout: str | None = None, architecture: str | None = None
+) -> Backend:
     """Load a network, whatever its outputs mean.
 
     Args:
         spec: As `load_detector` takes it.
         device: As `load_detector` takes it.
+        layout: Name of the output layout, where a network has a head for each of several.
+        architecture: As `load_detector` takes it.
 
     Raises:
-        ModelNotFoundError, ModelFormatError, OptionError: as `load_detector`.
+        ModelNotFoundError, ModelFormatError, UnsafeModelError, MissingDependencyError, OptionError: as `load_detector`.
     """
     if spec is None or spec == BUNDLED:
         return OnnxBackend(bundled_model(), device=device)
-    if isinstance(spec, OnnxBackend | FunctionBackend) or hasattr(spec, "infer"):
-        return spec  # type: ignore[return-value]
+    if hasattr(spec, "infer"):
+        return cast(Backend, spec)
+    if _is_module(spec):
+        from framehook.inference.backends.pytorch import TorchBackend
+
+        return TorchBackend(spec, device=device)
     if not isinstance(spec, str | Path):
-        raise ModelFormatError(f"a model cannot be made of {type(spec).__name__}; pass the path of an .onnx file or a backend")
-    path = Path(spec).expanduser()
-    if path.suffix.lower() in (".pt", ".pth") and path.is_file():
         raise ModelFormatError(
-            f"{path} is a PyTorch checkpoint, which cannot be loaded yet; export it to ONNX and pass that file"
+            f"a model cannot be made of {type(spec).__name__}; pass the path of an .onnx or .pt file, a torch.nn.Module, or a "
+            "backend"
         )
+    path = Path(spec).expanduser()
     if path.is_dir():
-        raise ModelNotFoundError(f"{path} is a folder; pass the path of an .onnx file")
-    if not path.is_file():
-        folder = path.parent if path.parent.is_dir() else Path()
-        near = did_you_mean_file(path.name, (each.name for each in folder.glob("*.onnx")))
-        raise ModelNotFoundError(f"no model file at {path}.{near or ' Pass the path of an .onnx file.'}")
-    return OnnxBackend(path, device=device)
+        raise ModelNotFoundError(f"{path} is a folder; pass the path of an .onnx or .pt file")
+    if path.suffix.lower() in DESCRIPTIONS or (path.suffix.lower() in CHECKPOINTS and path.is_file()):
+        return _load_network(path)(path, device=device, layout=layout, architecture=architecture)
+    if path.is_file():
+        return OnnxBackend(path, device=device)
+    return OnnxBackend(_pulled(path, str(spec)), device=device)
+
+
+def _load_network(path: Path) -> Callable[..., Backend]:
+    """The loader of PyTorch networks, which nothing imports before one is wanted."""
+    try:
+        from framehook.inference.nets.load import load_network
+    except ImportError as error:
+        if error.name != "torch":
+            raise
+        raise MissingDependencyError(
+            f"{path} is a PyTorch model, and PyTorch is not installed; install it with: pip install 'framehook[torch]', or "
+            "export the model to ONNX where it is: framehook export MODEL"
+        ) from error
+    return load_network
+
+
+def _is_module(spec: object) -> bool:
+    """Whether this is a `torch.nn.Module`; torch is not imported to find out, as who has one has imported it."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(spec, torch.nn.Module)
+
+
+def _pulled(path: Path, name: str) -> Path:
+    """The file of a model that was pulled by its name, where there is no file of that name."""
+    from framehook.inference.registry import find_model, how_to_get  # rarely needed
+
+    if (pulled := find_model(name)) is not None:
+        return pulled
+    folder = path.parent if path.parent.is_dir() else Path()
+    near = did_you_mean_file(path.name, (each.name for each in folder.iterdir() if each.suffix.lower() in MODEL_FILES))
+    way = near or f" {how_to_get(name) or 'Pass the path of an .onnx or .pt file.'}"
+    raise ModelNotFoundError(f"no model file at {path}.{way}")
