@@ -15,6 +15,7 @@ from framehook.app.messages import output
 from framehook.inference.errors import OptionError, UnknownLayoutError
 
 if TYPE_CHECKING:
+    from framehook.export.options import ExportArgs
     from framehook.inference.options import PredictArgs
 
 app = typer.Typer(
@@ -63,7 +64,10 @@ def _start(
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and what the library logs.")]
 ModelFile = Annotated[
-    str | None, typer.Option("--model", "-m", metavar="FILE", help="An .onnx file. [default: the bundled person detector]")
+    str | None,
+    typer.Option(
+        "--model", "-m", metavar="FILE", help="An .onnx or .pt file, or a pulled model. [default: the bundled person detector]"
+    ),
 ]
 Device = Annotated[
     str | None, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, coreml ... [default: the best installed]")
@@ -259,19 +263,35 @@ def detect(
 
 @app.command()
 def models(
-    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="An .onnx file.", show_default=False)] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="FILE | pull NAME", help="An .onnx file, or a name; pull downloads models.", show_default=False),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="With pull: download it even if it is there.")] = False,
     device: Device = None,
     decoder: DecoderName = None,
     debug: Debug = False,
 ) -> None:
-    """Tell what a model file is, or list the bundled ones."""
-    from framehook.app.describe import print_bundled, print_model, print_unrecognised
+    """Tell what a model is; list those that are bundled and those that can be pulled; pull some."""
+    from framehook.app.describe import print_model, print_models, print_unrecognised
+    from framehook.inference import registry
     from framehook.inference.load import BUNDLED, bundled_model, load_detector, open_backend
 
-    if file is None:
-        print_bundled(output())
+    if not words:
+        print_models(output(), registry.REGISTRY)
         return
-    path = bundled_model() if str(file) == BUNDLED else file.expanduser()
+    if words[0] == "pull":
+        from framehook.app.pulling import pull_models
+
+        pull_models(words[1:], registry.REGISTRY, force=force)
+        return
+    if len(words) > 1 or force:
+        raise OptionError(
+            f"models {' '.join(words)}{' --force' * force} is not clear; pass one file or name, or pull and names"
+        )
+    path = bundled_model() if words[0] == BUNDLED else Path(words[0]).expanduser()
+    if not path.exists():
+        path = registry.find_model(words[0]) or path
     backend = open_backend(path, device)
     try:
         detector = load_detector(backend, decoder=decoder)
@@ -281,6 +301,91 @@ def models(
         print_unrecognised(output(), backend, path, error)
         return
     print_model(output(), detector, path)
+
+
+@app.command()
+def export(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A .pt checkpoint or an .onnx file, or a model's name.", show_default=False)
+    ],
+    output_path: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="A file or folder. [default: beside the model, NAME_int8.onnx ...]"
+        ),
+    ] = None,
+    format: Annotated[str | None, typer.Option(metavar="NAME", help="Only onnx. [default: onnx]")] = None,
+    imgsz: Annotated[
+        str | None, typer.Option(metavar="SIDE", help="Network input in pixels: 640, or height,width. [default: the model's]")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(metavar="COUNT", help="Frames a network call. [default: 1]")] = None,
+    dynamic: Annotated[bool, typer.Option("--dynamic", help="Leave batch, height and width open.")] = False,
+    opset: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="Version of ONNX's operators. [default: the model's, or PyTorch's]")
+    ] = None,
+    half: Annotated[bool, typer.Option("--half", help="Compute in float16.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Compute in int8, calibrated on --data.")] = False,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE", help="A clip or a folder of pictures like those it will see: to calibrate and compare on."
+        ),
+    ] = None,
+    nms: Annotated[bool, typer.Option("--nms", help="Have the file suppress overlaps.")] = False,
+    preprocess: Annotated[
+        bool, typer.Option("--preprocess", help="Have the file take raw frames of any size; with --nms it needs no other code.")
+    ] = False,
+    simplify: Annotated[bool, typer.Option("--simplify/--no-simplify", help="Fold constants, fuse operators.")] = True,
+    verify: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="Compare with the model before anything is left behind.")
+    ] = True,
+    conf: Annotated[
+        float | None, typer.Option(metavar="NUMBER", help="With --nms: least score it lets through. [default: 0.01]")
+    ] = None,
+    iou: Annotated[
+        float | None,
+        typer.Option(metavar="NUMBER", help="With --nms: overlap above which the lower score goes. [default: 0.7]"),
+    ] = None,
+    max_det: Annotated[
+        int | None, typer.Option(metavar="COUNT", help="With --nms: most detections a frame. [default: 300]")
+    ] = None,
+    callbacks: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Python file of functions named after events.")
+    ] = None,
+    as_json: Json = False,
+    device: Device = None,
+    decoder: DecoderName = None,
+    debug: Debug = False,
+) -> int:
+    """Turn MODEL into an ONNX file that is proven to find the same and runs without PyTorch."""
+    from framehook.app import arguments
+    from framehook.app.exporting import export as run_export
+    from framehook.inference.callbacks import load_callbacks
+    from framehook.model import Model
+
+    given: dict[str, Any] = {
+        "output": output_path,
+        "format": format,
+        "imgsz": arguments.input_size(imgsz) if imgsz else None,
+        "batch": batch,
+        "dynamic": dynamic,
+        "opset": opset,
+        "half": half,
+        "int8": int8,
+        "data": data,
+        "nms": nms,
+        "preprocess": preprocess,
+        "simplify": simplify,
+        "verify": verify,
+        "conf": conf,
+        "iou": iou,
+        "max_det": max_det,
+    }
+    options: ExportArgs = {name: value for name, value in given.items() if value is not None}  # type: ignore[assignment]
+    chosen = Model(model, device=device, decoder=decoder)
+    for file in callbacks or ():
+        load_callbacks(file, chosen.callbacks)
+    return run_export(chosen, options, as_json=as_json, debug=debug)
 
 
 @app.command()

@@ -9,12 +9,14 @@ from typing import Final
 from rich.console import Console
 
 from framehook.app.messages import in_shell_terms
+from framehook.app.rows import print_rows
 from framehook.inference.backends import Backend
 from framehook.inference.detector import Detector
 from framehook.inference.errors import UnknownLayoutError
 from framehook.inference.load import BUNDLED, bundled_model
 from framehook.inference.network import TensorInfo, image_input
 from framehook.inference.preprocess import InputFormat
+from framehook.inference.registry import Registry
 
 LONGEST: Final = 160
 """Characters of a metadata entry or of a list of classes that are shown."""
@@ -31,27 +33,36 @@ def print_unrecognised(console: Console, backend: Backend, path: Path, reason: U
     console.print(in_shell_terms(str(reason)))
 
 
-def print_bundled(console: Console) -> None:
-    """List the models that come with the package."""
+def print_models(console: Console, registry: Registry) -> None:
+    """List the models that come with the package, and those that can be pulled, or were."""
     path = bundled_model()
     console.print(f"{BUNDLED}  finds people, {size_of(path)}, 320x320; the model when none is named")
     console.print(f"  file  {path}")
     console.print(f"  card  {path.with_suffix('.md')}")
-    console.print("'framehook models FILE' tells what a model of your own is; '--model FILE' uses it.")
+    console.print("Others that 'framehook models pull NAME' downloads:")
+    print_rows(console, [(name, _entry(registry, name)) for name in registry.entries])
+    console.print("'framehook models FILE' tells what a model is, of your own or by NAME; '--model FILE' uses it.")
 
 
 def size_of(path: Path) -> str:
     """`3.4 MB`."""
-    size = path.stat().st_size
+    return megabytes(path.stat().st_size)
+
+
+def megabytes(size: int) -> str:
+    """`3.4 MB`, `12.1 kB`."""
     return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
 
 
+def _entry(registry: Registry, name: str) -> str:
+    entry, path = registry.entries[name], registry.find(name)
+    size = f", {megabytes(entry.size)}" if entry.size is not None else ""
+    return f"{entry.about}{size}, {entry.licence}; {f'pulled: {path}' if path else 'not pulled'}"
+
+
 def _print_rows(console: Console, path: Path, rows: Iterable[tuple[str, str]]) -> None:
-    rows = list(rows)
-    console.print(f"{path.name}  ({size_of(path)})")
-    width = max(len(label) for label, _ in rows)
-    for label, text in rows:
-        console.print(f"  {label:<{width}}  {text}")
+    console.print(f"{path.name}  ({size_of(path) if path.is_file() else 'no file'})")
+    print_rows(console, rows)
 
 
 def _rows(detector: Detector) -> Iterator[tuple[str, str]]:

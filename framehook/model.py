@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, Unpack, overload
 
 from framehook.inference.backends import Backend
 from framehook.inference.callbacks import Callback, CallbackFunction, Callbacks, Handle, OnError, builtin_callbacks
@@ -20,6 +20,11 @@ from framehook.inference.run import Run
 from framehook.inference.saving import make_save_dir
 from framehook.inference.sources import Source, open_sources
 from framehook.inference.sources.demo import demo_clip
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from framehook.export.options import ExportArgs
 
 RETAINED_WARNING: Final = 1 << 30
 """Bytes of frames held by a list of results from which on `stream=True` is suggested."""
@@ -38,22 +43,32 @@ class Model:
     """
 
     def __init__(
-        self, spec: str | Path | Backend | None = None, *, device: str | int | None = None, decoder: DecoderSpec = None
+        self,
+        spec: str | Path | Backend | nn.Module | None = None,
+        *,
+        device: str | int | None = None,
+        decoder: DecoderSpec = None,
+        architecture: str | None = None,
     ) -> None:
         """Load a model.
 
         Args:
-            spec: Path of an `.onnx` file, a `Backend`, or None for the bundled person detector.
-            device: `cpu`, `cuda`, `cuda:1`, `coreml` ...; None picks the best that is installed.
-            decoder: Name of an output layout, a decoder or a function; None to recognise the layout.
+            spec: Path of an `.onnx` file or a `.pt` checkpoint, the name of a model that was pulled (`yolox_nano`) or of an
+                architecture with random weights (`yolo11n.yaml`), a `torch.nn.Module`, a `Backend`, or None for the bundled
+                person detector.
+            device: `cpu`, `cuda`, `cuda:1`, `coreml`, `mps` ...; None picks the best that is installed.
+            decoder: Name of an output layout, a decoder or a function; None to recognise the layout. Of a checkpoint with two
+                heads (YOLO26), `yolo` chooses the one whose boxes are suppressed, `end2end` the other.
+            architecture: Name of the network (`yolo11n`) of a checkpoint that holds weights alone.
 
         Raises:
             ModelNotFoundError: no such file.
-            ModelFormatError: the file is damaged or no model.
+            ModelFormatError: the file is damaged or no model; `UnsafeModelError` where it wants something imported or called.
+            MissingDependencyError: a checkpoint, and PyTorch is not installed.
             UnknownLayoutError: no decoder reads its outputs; the message lists the known layouts.
             OptionError: the device cannot be used.
         """
-        self._detector = load_detector(spec, device=device, decoder=decoder)
+        self._detector = load_detector(spec, device=device, decoder=decoder, architecture=architecture)
         self.callbacks = Callbacks()
 
     def __repr__(self) -> str:
@@ -136,6 +151,37 @@ class Model:
     def track(self, source: Any = None, *, stream: bool = False, **options: Unpack[PredictArgs]) -> Run | list[Any]:
         """Detect objects and follow them: as `predict` with `tracker="bytetrack"`, so that `result.boxes.id` is set."""
         return self._run(source, stream, {"tracker": "bytetrack", **options})
+
+    # Exports --------------------------------------------------------------------------------------------------------------
+
+    def export(self, **options: Unpack[ExportArgs]) -> Path:
+        """Make an ONNX file of the model that is proven to find what it finds, and runs anywhere without PyTorch.
+
+        Model, callbacks and runs are not affected; several exports may go on at once. The file appears under its name when all
+        is well, in place of what was there. Callbacks of `on_export_start`, `on_export_progress` and `on_export_end` receive
+        the `Exporter`, whose `report` says what was compared, and how fast both are.
+
+        Args:
+            **options: See `ExportOptions`: format="onnx", imgsz=None, batch=1, dynamic=False, opset=None, half=False,
+                int8=False, data=None, nms=False, preprocess=False, simplify=True, verify=True, output=None, conf=0.01, iou=0.7,
+                max_det=300.
+
+        Returns:
+            The file: `output`, or one beside the model, named after it and what is special: `yolo11n_preprocess_nms.onnx`.
+
+        Raises:
+            UnknownOptionError, OptionError: an option is wrong, or does not fit the model.
+            MissingDependencyError: the extra `export` is not installed.
+            ExportError: it cannot be exported like this, or the file not be written.
+            ParityError: what was exported does not find what the model finds; no file was left.
+            CallbackError: a callback raised.
+
+        Example:
+            >>> path = Model().export(output="person.onnx", preprocess=True, nms=True)  # doctest: +SKIP
+        """
+        from framehook.export.exporter import Exporter  # what it needs is installed with the extra `export`
+
+        return Exporter(self, **options).run()
 
     def _run(self, source: Any, stream: bool, options: PredictArgs) -> Run | list[Any]:
         checked = PredictOptions.build(options)

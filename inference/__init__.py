@@ -15,6 +15,10 @@ What finds things in them:
     decoders    raw outputs to boxes, one decoder an output layout; suppression
     detector    a backend and a decoder put together
     load        from a file name to a detector
+    checkpoints `.pt` files read as data, nothing in them being run
+    nets        YOLOv8, YOLO11 and YOLO26 in PyTorch
+    registry    models that can be pulled by name, and where they lie
+    download    a file from a web server onto the disk, resumed and checked
 
 What a run is:
     options     everything that can be chosen, checked
@@ -49,6 +53,10 @@ __all__ = [
     "decoders",
     "detector",
     "load",
+    "checkpoints",
+    "nets",
+    "registry",
+    "download",
     "options",
     "batch",
     "predictor",

@@ -131,5 +131,6 @@ def _pulled(path: Path, name: str) -> Path:
         return pulled
     folder = path.parent if path.parent.is_dir() else Path()
     near = did_you_mean_file(path.name, (each.name for each in folder.iterdir() if each.suffix.lower() in MODEL_FILES))
-    way = near or f" {how_to_get(name) or 'Pass the path of an .onnx or .pt file.'}"
+    way = how_to_get(name)
+    way = f" {way}." if way else near or " Pass the path of an .onnx or .pt file."
     raise ModelNotFoundError(f"no model file at {path}.{way}")

@@ -38,7 +38,7 @@ class TorchBackend:
         device: str | int | None = None,
         dtype: DType = "float32",
         channels_last: bool = True,
-        compile: bool = False,
+        compile: bool | str = False,
         input_shape: tuple[int | None, ...] = (None, 3, None, None),
         outputs: Sequence[TensorInfo] | None = None,
         metadata: Mapping[str, str] | None = None,
@@ -51,7 +51,8 @@ class TorchBackend:
             device: `cpu`, `cuda`, `cuda:1`, `1` (a GPU's number), `mps`; None picks the best there is.
             dtype: What to compute in. The narrow types are faster on GPUs, and change scores by some thousandths.
             channels_last: Keep pictures and weights with their channels innermost, which most convolutions like better.
-            compile: Let `torch.compile` work on it, which takes up to a minute with the first picture of each size.
+            compile: Let `torch.compile` work on it, which takes up to a minute with the first picture of each size; or name one
+                of its backends.
             input_shape: Axes of its input, None where it takes any size.
             outputs: Its outputs; None to find out by showing it one black picture.
             metadata: What an ONNX file would carry, such as `names` and `framehook.layout`.
@@ -69,7 +70,8 @@ class TorchBackend:
         self.device = str(self._device)
         self.module = module.eval().to(self._device, _DTYPES[dtype])
         self.module.to(memory_format=self._format)  # type: ignore[call-overload]  # the stubs do not know of it
-        self._call: Any = torch.compile(self.module) if compile else self.module
+        backend = "inductor" if compile is True else compile
+        self._call: Any = torch.compile(self.module, backend=backend) if backend else self.module
         name = type(module).__name__ if source is None else str(source)
         picture = TensorInfo("images", input_shape, np.dtype(np.float32))
         self.network = NetworkInfo((picture,), tuple(outputs or ()), dict(metadata or {}), name)

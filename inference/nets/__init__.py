@@ -7,4 +7,4 @@ net           a network from its rows
 restore       a network from a checkpoint
 """
 
-__all__ = ["architecture", "blocks", "head", "net", "restore"]
+__all__ = ["architecture", "blocks", "head", "net", "restore", "load", "save"]

@@ -78,6 +78,10 @@ class Architecture:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain containers from which `parse` makes the same architecture; what our own checkpoints keep."""
+        rows = [
+            [row.sources[0] if len(row.sources) == 1 else list(row.sources), row.repeats, row.block, list(row.args)]
+            for row in self.rows
+        ]
         return {
             "nc": self.nc,
             "scale": self.letter,
@@ -86,11 +90,8 @@ class Architecture:
             "end2end": self.one_to_one,
             "channels": self.channels,
             "yaml_file": f"{self.name}.yaml",
-            "backbone": [
-                [row.sources[0] if len(row.sources) == 1 else list(row.sources), row.repeats, row.block, list(row.args)]
-                for row in self.rows
-            ],
-            "head": [],
+            "backbone": rows[:-1],
+            "head": rows[-1:],
         }
 
 

@@ -34,7 +34,7 @@ def load_network(
     architecture: str | None = None,
     dtype: DType = "float32",
     channels_last: bool = True,
-    compile: bool = False,
+    compile: bool | str = False,
 ) -> TorchBackend:
     """Load a detection network into PyTorch, fused and ready to run.
 

@@ -141,7 +141,7 @@ def test_zones_are_read_as_points_by_name():
         (["predict", "testsrc:64x48:1", "--save-keep", "2"], "add --save-segment"),
         (["predict", "testsrc:64x48:1", "--no-save", "--save-segment", "5"], "is about a recording; add --save"),
         (["predict", "testsrc:64x48", "nowhere.mp4"], "nowhere.mp4 does not exist"),
-        (["predict", "testsrc:64x48:1", "--model", "."], ". is a folder; pass the path of an .onnx file"),
+        (["predict", "testsrc:64x48:1", "--model", "."], ". is a folder; pass the path of an .onnx or .pt file"),
         (["predict", "testsrc:64x48:1", "--device", "abacus"], "'abacus' is unknown"),
         (
             ["predict", "testsrc:64x48:1", "--decoder", "yollo"],

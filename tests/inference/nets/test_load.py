@@ -1,0 +1,165 @@
+"""From checkpoints, names and descriptions to models that run."""
+
+import collections
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from framehook import Model
+from framehook.inference.checkpoints import read_checkpoint
+from framehook.inference.errors import ModelFormatError, ModelNotFoundError, OptionError
+from framehook.inference.nets.architecture import architecture_of
+from framehook.inference.nets.net import DetectionNet
+from framehook.inference.nets.save import save_checkpoint
+
+SCENE = np.random.default_rng(0).integers(0, 255, (96, 128, 3), np.uint8)
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(0)
+    return DetectionNet(architecture_of("yolo11n", nc=2), names={0: "cat", 1: "dog"}).eval()
+
+
+def outputs_of(backend, side=64):
+    return backend.infer(np.random.default_rng(1).random((1, 3, side, side), np.float32))[0]
+
+
+@pytest.mark.parametrize("name", ["yolo11n_vtest", "yolo11n_vtest_last"])
+def test_a_trained_checkpoint_finds_people(data_dir, name):
+    model = Model(data_dir / "checkpoints" / f"{name}.pt")
+    assert model.names == {0: "person"}
+    assert model.device == "cpu" or torch.cuda.is_available()
+    frames = model.predict(data_dir / "clips" / "vtest.avi", vid_stride=100, conf=0.4)
+    assert len(frames) == 8
+    assert min(len(result.boxes) for result in frames) >= 2
+
+
+def test_a_checkpoint_says_what_an_exported_file_would(data_dir):
+    network = Model(data_dir / "checkpoints" / "yolo11n_vtest.pt").detector.backend.network
+    assert network.metadata["names"] == "{0: 'person'}"
+    assert network.metadata["imgsz"] == "[416, 416]"
+    assert network.metadata["stride"] == "32"
+    assert network.metadata["license"].startswith("AGPL-3.0")
+    assert network.outputs[0].shape == (None, 5, None)
+
+
+def test_the_decoder_chooses_between_the_heads_of_yolo26(data_dir):
+    file = data_dir / "checkpoints" / "yolo26n.pt"
+    assert Model(file).detector.decoder.name == "end2end"
+    raw = Model(file, decoder="yolo").detector
+    assert raw.decoder.name == "yolo"
+    assert outputs_of(raw.backend).shape == (1, 84, 84)
+    with pytest.raises(ModelFormatError, match="has no one-to-one head"):
+        Model(data_dir / "checkpoints" / "yolo11n.pt", decoder="end2end")
+
+
+def test_a_checkpoint_of_ours_comes_back_as_it_was(net, tmp_path):
+    file = tmp_path / "mine.pt"
+    save_checkpoint(file, net, args={"imgsz": 96}, epoch=3, figures={"mAP50": 0.5}, more={"step": torch.tensor(7)})
+    assert [each.name for each in tmp_path.iterdir()] == ["mine.pt"]
+    model = Model(file)
+    assert dict(model.names) == {0: "cat", 1: "dog"}
+    assert model.detector.form.size == (96, 96)
+    assert np.allclose(outputs_of(model.detector.backend), outputs_of(load_again(net)), atol=1e-5)
+    assert read_checkpoint(file).figures == {"mAP50": 0.5}
+    assert set(torch.load(file, weights_only=True)) == {"framehook", "model", "step"}
+
+
+def load_again(net):
+    from framehook.inference.backends.pytorch import TorchBackend
+
+    return TorchBackend(net.fused())
+
+
+def test_a_checkpoint_that_cannot_be_saved_leaves_the_old_one(net, tmp_path):
+    file = tmp_path / "mine.pt"
+    save_checkpoint(file, net)
+    before = file.read_bytes()
+    with pytest.raises(AttributeError):
+        save_checkpoint(file, net, more={"optimizer": lambda: None})
+    assert file.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["mine.pt"]
+
+
+def test_plain_weights_need_the_name_of_their_network(net, tmp_path):
+    file = tmp_path / "weights.pt"
+    torch.save(collections.OrderedDict(net.state_dict()), file)
+    with pytest.raises(ModelFormatError, match=r"holds weights and no description of their network; name it: architecture="):
+        Model(file)
+    model = Model(file, architecture="yolo11n")
+    assert len(model.names) == 2
+    assert np.allclose(outputs_of(model.detector.backend), outputs_of(load_again(net)), atol=1e-5)
+
+
+def test_weights_of_another_network_are_refused(net, tmp_path):
+    file = tmp_path / "weights.pt"
+    torch.save(net.state_dict(), file)
+    with pytest.raises(ModelFormatError, match=r"weights do not fit its description: .* they belong to another network"):
+        Model(file, architecture="yolov8n")
+    with pytest.raises(ModelFormatError, match=r"has shape \[16, 3, 3, 3\] where its description asks for \[32, 3, 3, 3\]"):
+        Model(file, architecture="yolo11s")
+
+
+def test_an_architecture_gives_a_net_with_random_weights_and_says_so(caplog):
+    model = Model("yolo11n.yaml")
+    assert "random until it is trained" in caplog.text
+    assert len(model.names) == 80
+    assert model.predict(SCENE, imgsz=64)[0].boxes.xyxy.shape[1] == 4
+    with pytest.raises(ModelNotFoundError, match=r"no architecture is called 'yolo13n.yaml'. Did you mean"):
+        Model("yolo13n.yaml")
+
+
+def test_a_description_on_disk_is_read(tmp_path):
+    file = tmp_path / "tiny.yaml"
+    file.write_text(
+        "nc: 3\nbackbone:\n  - [-1, 1, Conv, [16, 3, 2]]\n  - [-1, 1, Conv, [32, 3, 2]]\n  - [-1, 1, Conv, [32, 3, 2]]\n"
+        "head:\n  - [[2], 1, Detect, [nc]]\n",
+        encoding="utf-8",
+    )
+    assert outputs_of(Model(file).detector.backend).shape == (1, 7, 64)
+    file.write_text("!!python/object/apply:os.system ['true']", encoding="utf-8")
+    with pytest.raises(ModelFormatError, match="is no YAML file"):
+        Model(file)
+    file.write_text("- a\n- list", encoding="utf-8")
+    with pytest.raises(ModelFormatError, match="describes no network"):
+        Model(file)
+
+
+def test_a_model_for_another_task_is_refused(net, tmp_path):
+    file = tmp_path / "mine.pt"
+    save_checkpoint(file, net, task="segment")
+    with pytest.raises(ModelFormatError, match="a model for the task 'segment'; only detection"):
+        Model(file)
+
+
+def test_a_device_that_is_not_there_is_refused(net, tmp_path):
+    file = tmp_path / "mine.pt"
+    save_checkpoint(file, net)
+    with pytest.raises(OptionError, match=r"device='cuda:99' is not available; this PyTorch can use"):
+        Model(file, device="cuda:99")
+
+
+def test_without_torch_one_line_says_how_to_go_on(tmp_path):
+    """Torch is hidden from a new interpreter, which is as good as not installed."""
+    (tmp_path / "x.pt").touch()
+    program = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from framehook import Model\n"
+        "try:\n    Model('x.pt')\nexcept ImportError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert "PyTorch is not installed; install it with: pip install 'framehook[torch]'" in done.stdout
+
+
+def test_onnx_files_run_without_torch_and_onnx():
+    program = (
+        "import sys\nfrom framehook import Model\n"
+        "Model().predict('testsrc:64x48@30:1')\n"
+        "print({'torch', 'onnx', 'framehook.export', 'framehook.inference.checkpoints'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
