@@ -69,13 +69,19 @@ def _rows(detector: Detector) -> Iterator[tuple[str, str]]:
     form = detector.form
     after = "overlaps are suppressed here" if detector.decoder.needs_nms else "boxes come out without overlaps"
     yield "layout", f"{detector.decoder.name}, {after}"
+    baked = detector.baked
+    if baked.nms is not None:
+        chosen = " ".join(f"{name}={value:g}" for name, value in baked.nms.items())
+        yield "", f"suppressed inside with {chosen}: a run can raise conf, the rest is fixed"
     yield "classes", _classes(detector.names)
     order = "RGB" if form.rgb else "BGR"
     width, height = form.size
-    yield (
-        "picture",
-        f"{order}, {form.fit.value.replace('_', ' ')} fit, {width}x{height}{'' if _is_fixed(detector) else ' or another size'}",
-    )
+    picture = f"{order}, {form.fit.value.replace('_', ' ')} fit, {width}x{height}"
+    if baked.frames:
+        picture = f"whole frames of any size, made {picture} inside"
+    elif not _is_fixed(detector):
+        picture += " or another size"
+    yield "picture", picture
     yield "pixels", _pixels(form)
     yield from _network_rows(detector.backend)
 

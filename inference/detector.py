@@ -13,10 +13,11 @@ import numpy.typing as npt
 from framehook.inference.backends.base import Backend, Mode, Tensor
 from framehook.inference.boxes import Boxes
 from framehook.inference.decoders.base import Candidates, Decoder
+from framehook.inference.decoders.metadata import baked_into
 from framehook.inference.decoders.nms import select, suppress
 from framehook.inference.decoders.outputs import FiniteFilter
 from framehook.inference.errors import FramehookError, InferenceError, OptionError, UnknownLayoutError, did_you_mean, one_line
-from framehook.inference.geometry import Letterbox
+from framehook.inference.geometry import Fit, Letterbox
 from framehook.inference.network import image_input
 from framehook.inference.options import PredictOptions
 from framehook.inference.preprocess import InputFormat, Preprocessor
@@ -71,6 +72,7 @@ class Detector:
         decoder: What reads its outputs.
         names: Class number to class name.
         form: How the network expects its input.
+        baked: What its graph does itself of what is otherwise done here.
     """
 
     def __init__(self, backend: Backend, decoder: Decoder, *, names: Mapping[int, str], form: InputFormat) -> None:
@@ -81,9 +83,13 @@ class Detector:
         self.form = form
         picture = image_input(backend.network)
         shape, self._dtype = picture.shape, picture.dtype
+        self.baked = baked_into(backend.network)
         self._fixed_batch = shape[0]
-        height, width = (shape[1], shape[2]) if form.channels_last else (shape[2], shape[3])
-        self._graph_size = None if width is None or height is None else (width, height)
+        if self.baked.frames:
+            self._graph_size: tuple[int, int] | None = form.size
+        else:
+            height, width = (shape[1], shape[2]) if form.channels_last else (shape[2], shape[3])
+            self._graph_size = None if width is None or height is None else (width, height)
         self._finite = FiniteFilter(decoder.name)  # decoders of users' own need not think of it
         self._twins: dict[Mode, Detector] = {}
         # A preprocessor is used by one thread at a time and returned; deque's append and pop are atomic.
@@ -146,12 +152,14 @@ class Detector:
         return self.decode(self.compute(images, options), options)
 
     def compute(self, images: Sequence[npt.NDArray[np.uint8]], options: PredictOptions) -> Computed:
-        """Run the network on images, in pieces where its batch size is fixed.
+        """Run the network on images, in pieces where its batch size is fixed, and one by one where it takes whole frames.
 
         Raises:
             InferenceError: the network failed.
         """
         size = self.input_size(options)
+        if self.baked.frames:
+            return self._compute_frames(images, size)
         piece = self._fixed_batch or len(images)
         outputs, placements = [], []
         preprocess = inference = 0.0
@@ -195,6 +203,20 @@ class Detector:
             "postprocess": (time.perf_counter() - began) * 1e3 / count,
         }
         return Found(boxes, speed, computed, options)
+
+    def _compute_frames(self, images: Sequence[npt.NDArray[np.uint8]], size: tuple[int, int]) -> Computed:
+        """Run a network that does its own preprocessing; the time of that is counted as the network's."""
+        began = time.perf_counter()
+        outputs = [self._infer(np.ascontiguousarray(image)) for image in images]
+        inference = time.perf_counter() - began
+        return Computed(outputs, [[self._placement(image, size)] for image in images], size, 0.0, inference * 1e3)
+
+    def _placement(self, image: npt.NDArray[np.uint8], size: tuple[int, int]) -> Letterbox:
+        """Where a frame lies in what the boxes of a graph that takes whole frames are measured in."""
+        frame_size = image.shape[1], image.shape[0]
+        if self.baked.boxes_in_frame:
+            return Letterbox.fit(frame_size, frame_size, Fit.STRETCH)
+        return Letterbox.fit(frame_size, size, self.form.fit)
 
     def _infer(self, tensor: Tensor) -> list[Tensor]:
         try:

@@ -16,6 +16,12 @@ PIXEL_MASK: Final = "pixel_mask"
 """Input N x H x W: one where a DETR shall look, zero in the padding."""
 
 
+INPUT_KEY: Final = "framehook.input"
+"""Metadata entry of graphs that take something else than a tensor of pictures."""
+WHOLE_FRAME: Final = "frame"
+"""Its value for those that take one frame as it was captured: H x W x 3 uint8 BGR, of any size."""
+
+
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
     """Name and shape of a network input or output.
@@ -48,19 +54,25 @@ class NetworkInfo:
     source: str = "network"
 
 
+def takes_frames(network: NetworkInfo) -> bool:
+    """Whether preprocessing is a part of the graph: its input is one captured frame, H x W x 3 uint8 BGR, of any size."""
+    return network.metadata.get(INPUT_KEY) == WHOLE_FRAME
+
+
 def image_input(network: NetworkInfo) -> TensorInfo:
-    """The first input of four axes, which takes the picture.
+    """The first input of four axes, which takes the picture; of three where the graph takes whole frames.
 
     Raises:
         ModelFormatError: there is none.
     """
+    axes, expected = 4, "four axes, N x 3 x H x W or N x H x W x 3"
+    if takes_frames(network):
+        axes, expected = 3, f"three axes, H x W x 3, as metadata {INPUT_KEY}={WHOLE_FRAME} says"
     for tensor in network.inputs:
-        if len(tensor.shape) == 4:
+        if len(tensor.shape) == axes:
             return tensor
     shapes = ", ".join(f"{tensor.name} {tensor.shape}" for tensor in network.inputs) or "none"
-    raise ModelFormatError(
-        f"{network.source} takes no picture: inputs are {shapes}; expected one of four axes, N x 3 x H x W or N x H x W x 3"
-    )
+    raise ModelFormatError(f"{network.source} takes no picture: inputs are {shapes}; expected one of {expected}")
 
 
 def channels_last(picture: TensorInfo, otherwise: bool = False) -> bool:

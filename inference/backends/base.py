@@ -27,7 +27,7 @@ class Backend(Protocol):
     device: str
 
     def infer(self, tensor: Tensor) -> list[Tensor]:
-        """Run the network on a tensor of pictures, which is used again after the call.
+        """Run the network on a tensor of pictures, which is used again after the call; or on one frame (`takes_frames`).
 
         What a network takes beside pictures is the backend's to fill in.
 

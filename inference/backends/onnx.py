@@ -133,7 +133,7 @@ class OnnxBackend:
         self._lock = threading.Lock()
 
     def infer(self, tensor: Tensor) -> list[Tensor]:
-        """Run the graph on a tensor of pictures; the outputs are fresh arrays.
+        """Run the graph on a tensor of pictures, or on one frame (`takes_frames`); the outputs are fresh arrays.
 
         Other inputs are filled as `Companions` does.
 

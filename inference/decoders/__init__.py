@@ -4,7 +4,7 @@ from framehook.inference.decoders.base import Candidates, Decoder, NetworkAware
 from framehook.inference.decoders.coco import COCO_NAMES
 from framehook.inference.decoders.detr import DetrDecoder, DetrDeployDecoder, RfDetrDecoder, RtDetrDecoder
 from framehook.inference.decoders.end2end import End2EndDecoder
-from framehook.inference.decoders.metadata import describe, input_format_of
+from framehook.inference.decoders.metadata import BakedIn, baked_into, describe, input_format_of
 from framehook.inference.decoders.nanodet import NanoDetDecoder
 from framehook.inference.decoders.nms import select, suppress
 from framehook.inference.decoders.recognise import (
@@ -58,6 +58,8 @@ __all__ = [
     "class_count",
     "ClassNames",
     "COCO_NAMES",
+    "BakedIn",
+    "baked_into",
     "describe",
     # from candidates to detections
     "suppress",

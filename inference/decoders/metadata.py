@@ -11,6 +11,15 @@ Framehook's own keys start with `framehook.`; `describe` writes them and `input_
     framehook.pad       grey level of the padding, 0..255
     framehook.size      JSON list of width and height, used where the graph leaves them open
 
+and of graphs that do part of the work themselves, which `baked_into` reads:
+
+    framehook.input     frame: the input is one captured frame, H x W x 3 uint8 BGR of any size, and all of the above, but for
+                        the layout, tells what the graph does with it
+    framehook.boxes     frame or input: whose pixels the boxes are in; input where the entry is absent
+    framehook.nms       JSON object: conf, iou and max_det of the suppression inside the graph, whose outputs have the layout
+                        end2end. A run can ask for a higher conf and fewer boxes, not for another iou, and `agnostic_nms`
+                        comes too late
+
 The keys `task`, `names`, `imgsz`, `end2end`, `head` and `description` are read as the exporter of Ultralytics writes them,
 Python literals included, and of RF-DETR's `rfdetr_inference` the task and the class names.
 """
@@ -22,7 +31,8 @@ import dataclasses
 import json
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -30,24 +40,56 @@ import numpy as np
 from framehook.inference.decoders.base import Decoder
 from framehook.inference.errors import ModelFormatError
 from framehook.inference.geometry import Fit
-from framehook.inference.network import NetworkInfo, TensorInfo, channels_last, image_input
+from framehook.inference.network import (
+    INPUT_KEY,
+    WHOLE_FRAME,
+    NetworkInfo,
+    TensorInfo,
+    channels_last,
+    image_input,
+    takes_frames,
+)
 from framehook.inference.preprocess import InputFormat
 
 LAYOUT_KEY: Final = "framehook.layout"
+_BOXES_KEY: Final = "framehook.boxes"
+_NMS_KEY: Final = "framehook.nms"
 _RFDETR_KEY: Final = "rfdetr_inference"
 
 _log = logging.getLogger("framehook")
 
 
-def describe(decoder: Decoder, form: InputFormat) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class BakedIn:
+    """What a graph does itself that is otherwise done around it.
+
+    Attributes:
+        frames: Preprocessing: it takes one captured frame, H x W x 3 uint8 BGR, of any size.
+        boxes_in_frame: Its boxes are in pixels of that frame, not of the network's input.
+        nms: `conf`, `iou` and `max_det` of its suppression; None where it has none, or that of its makers.
+    """
+
+    frames: bool = False
+    boxes_in_frame: bool = False
+    nms: Mapping[str, float] | None = None
+
+
+def describe(decoder: Decoder | str, form: InputFormat, *, baked: BakedIn | None = None) -> dict[str, str]:
     """The metadata that lets any Framehook install run a network without flags.
 
     Args:
-        decoder: The decoder of its outputs.
+        decoder: The decoder of its outputs, or its name.
         form: What it expects at its input. Its `channels_last` is not written: the input's shape tells.
+        baked: What the graph does itself; None for nothing.
     """
+    baked = BakedIn() if baked is None else baked
+    own = {
+        INPUT_KEY: WHOLE_FRAME if baked.frames else None,
+        _BOXES_KEY: "frame" if baked.boxes_in_frame else None,
+        _NMS_KEY: json.dumps(dict(baked.nms)) if baked.nms is not None else None,
+    }
     return {
-        LAYOUT_KEY: decoder.name,
+        LAYOUT_KEY: decoder if isinstance(decoder, str) else decoder.name,
         "framehook.fit": form.fit.value,
         "framehook.color": "rgb" if form.rgb else "bgr",
         "framehook.scale": repr(form.scale),
@@ -55,20 +97,42 @@ def describe(decoder: Decoder, form: InputFormat) -> dict[str, str]:
         "framehook.std": json.dumps(form.std or (1, 1, 1)),
         "framehook.pad": str(form.pad),
         "framehook.size": json.dumps(form.size),
+        **{key: text for key, text in own.items() if text is not None},
     }
+
+
+def baked_into(network: NetworkInfo) -> BakedIn:
+    """What a network's graph does itself, as its metadata tells.
+
+    Raises:
+        ModelFormatError: an entry that cannot be read.
+    """
+    for key, known in ((INPUT_KEY, (WHOLE_FRAME,)), (_BOXES_KEY, ("frame", "input"))):
+        if network.metadata.get(key, known[0]) not in known:
+            raise _unreadable(network, key, " or ".join(known))
+    nms = None
+    if _NMS_KEY in network.metadata:
+        try:
+            nms = {str(name): float(value) for name, value in json.loads(network.metadata[_NMS_KEY]).items()}
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise _unreadable(network, _NMS_KEY, "a JSON object of numbers") from error
+    return BakedIn(takes_frames(network), network.metadata.get(_BOXES_KEY) == "frame", nms)
 
 
 def input_format_of(network: NetworkInfo, decoder: Decoder) -> InputFormat:
     """What the network expects at its input: the decoder's habit, corrected by what the graph and its metadata say.
 
     An input of uint8 takes pixels as they are, unless metadata says otherwise. The order of the axes and a fixed height and
-    width come from the graph alone.
+    width come from the graph alone. Of a graph that takes whole frames it is what the network inside expects, as far as the
+    metadata tells.
 
     Raises:
         ModelFormatError: a `framehook.` entry that cannot be read, or no input that could be a picture.
     """
     tensor = image_input(network)
     form = decoder.input_format
+    if takes_frames(network):
+        return dataclasses.replace(form, **_own_entries(network))
     if tensor.dtype == np.uint8:
         form = dataclasses.replace(form, scale=1, mean=None, std=None)
     form = dataclasses.replace(form, **_own_entries(network))
@@ -84,6 +148,9 @@ def fixed_input_size(network: NetworkInfo) -> tuple[int | None, int | None]:
         tensor = image_input(network)
     except ModelFormatError:
         return None, None
+    if takes_frames(network):
+        width, height = _own_entries(network).get("size", (None, None))
+        return width, height
     return _fixed_size(tensor, channels_last(tensor))
 
 
@@ -163,10 +230,12 @@ def _own_entries(network: NetworkInfo) -> dict[str, Any]:
             try:
                 fields[field] = read(text)
             except (ValueError, TypeError, KeyError, RecursionError) as error:
-                raise ModelFormatError(
-                    f"{network.source}: metadata {key}={text!r} cannot be read; expected {expected}"
-                ) from error
+                raise _unreadable(network, key, expected) from error
     return fields
+
+
+def _unreadable(network: NetworkInfo, key: str, expected: str) -> ModelFormatError:
+    return ModelFormatError(f"{network.source}: metadata {key}={network.metadata[key]!r} cannot be read; expected {expected}")
 
 
 def _read_scale(text: str) -> float:

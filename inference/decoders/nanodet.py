@@ -77,7 +77,7 @@ class NanoDetDecoder:
         axes = f"N x cells x (classes + 4 x bins) for an input of {input_size[0]} x {input_size[1]}"
         raw = proposals(outputs, layout=self.name, axes=axes)
         nc = class_columns(raw.shape[2], self._nc)
-        grid = _grids(input_size).get(raw.shape[1])
+        grid = grids_of(input_size).get(raw.shape[1])
         if nc is None or grid is None:
             raise wrong_shape(outputs, layout=self.name, axes=axes)
         return [self._image(rows, grid, nc, conf) for rows in raw]
@@ -125,7 +125,7 @@ def _mean_distances(distributions: FloatArray) -> FloatArray:
 
 
 @lru_cache(maxsize=16)
-def _grids(input_size: tuple[int, int]) -> dict[int, FloatArray]:
+def grids_of(input_size: tuple[int, int]) -> dict[int, FloatArray]:
     """The anchors of NanoDet-Plus and of the first version by their number: cells x 3, read-only.
 
     Columns are x and y of the point in input pixels, and the stride.

@@ -41,7 +41,7 @@ class YoloxDecoder:
         Raises:
             UnknownLayoutError: no output has the shape of this layout at this input size.
         """
-        grid = _grid(input_size)
+        grid = grid_of(input_size)
         axes = f"N x {len(grid)} x (5 + classes) for an input of {input_size[0]} x {input_size[1]}"
         raw = proposals(outputs, layout=self.name, axes=axes)
         if raw.shape[1] != len(grid) or raw.shape[2] < 6:
@@ -59,7 +59,7 @@ class YoloxDecoder:
 
 
 @lru_cache(maxsize=16)
-def _grid(input_size: tuple[int, int]) -> FloatArray:
+def grid_of(input_size: tuple[int, int]) -> FloatArray:
     """Cells x 3, read-only: column and row of each cell in its grid, and the grid's stride."""
     width, height = input_size
     grids = []

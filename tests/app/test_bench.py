@@ -8,15 +8,18 @@ import threading
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 
+import numpy as np
 import pytest
 
 from framehook.app.bench import FEWEST, FEWEST_ROUNDS, ROUNDS, benchmark
 from framehook.app.figures import BARE, TITLES, Figures
 from framehook.app.passes import Head, Pass, bare_side_by_side, decode, one_by_one, overlapped, tensor_of
-from framehook.inference.backends import usable_cores
+from framehook.inference.backends import FunctionBackend, usable_cores
+from framehook.inference.decoders import BakedIn, describe
 from framehook.inference.errors import ModelNotFoundError, OptionError, SourceNotFoundError
-from framehook.inference.load import bundled_model
+from framehook.inference.load import bundled_model, load_detector
 from framehook.inference.options import PredictOptions
+from framehook.inference.preprocess import InputFormat
 from framehook.inference.sources import open_source
 from framehook.model import Model
 
@@ -205,6 +208,16 @@ def test_the_tensor_is_what_a_run_gives_to_the_network(clip):
     expected = detector.compute([image], PredictOptions()).outputs[0]
     for ours, theirs in zip(detector.backend.infer(tensor), expected, strict=True):
         assert (ours == theirs).all()
+
+
+def test_a_network_of_whole_frames_is_timed_on_the_frame_itself():
+    told = describe("end2end", InputFormat(), baked=BakedIn(frames=True, boxes_in_frame=True))
+    answer = np.array([[[1, 2, 5, 6, 0.9, 0]]], np.float32)
+    backend = FunctionBackend(lambda frame: [answer], input_shape=(None, None, 3), output_shapes=[(1, 1, 6)], metadata=told)
+    image = np.arange(5 * 7 * 3, dtype=np.uint8).reshape(5, 7, 3)
+    tensor = tensor_of(load_detector(backend), image)
+    assert tensor.dtype == np.uint8
+    assert (tensor == image).all()
 
 
 def test_a_head_is_the_beginning_of_a_source_and_closes_it(clip):

@@ -3,15 +3,18 @@ import dataclasses
 import numpy as np
 import pytest
 
-from framehook.inference.decoders import FunctionDecoder
+from framehook.inference.backends import FunctionBackend
+from framehook.inference.decoders import FunctionDecoder, describe
 from framehook.inference.decoders.base import Candidates
+from framehook.inference.decoders.metadata import BakedIn
 from framehook.inference.detector import Detector
 from framehook.inference.errors import InferenceError, OptionError
+from framehook.inference.load import load_detector
 from framehook.inference.network import TensorInfo
 from framehook.inference.options import OPTION_NAMES, PredictArgs, PredictOptions
 from framehook.inference.preprocess import InputFormat
 
-from .brightness import detector, picture
+from .brightness import detector, picture, start, values
 
 
 def test_the_typed_arguments_and_the_options_are_the_same_list():
@@ -144,3 +147,57 @@ def test_the_picture_need_not_be_the_first_input():
     assert ours.input_size(PredictOptions()) == (32, 32)
     found = ours.find([picture(10), picture(20)], PredictOptions(conf=0.001))
     assert [round(float(boxes.conf[0]) * 255) for boxes in found.boxes] == [10, 20]
+
+
+def of_frames(network, *, layout="end2end", boxes_in_frame=True):
+    """A detector whose network takes whole frames and does the rest itself, for an input of 64 x 32."""
+    form = InputFormat(size=(64, 32))
+    told = describe(layout, form, baked=BakedIn(frames=True, boxes_in_frame=boxes_in_frame))
+    backend = FunctionBackend(network, input_shape=(None, None, 3), output_shapes=[(1, None, 6)], metadata=told)
+    return load_detector(backend)
+
+
+def test_a_network_of_whole_frames_gets_each_frame_as_it_is_one_by_one():
+    seen = []
+
+    def network(image):
+        seen.append(image)
+        height, width = image.shape[:2]
+        return [np.array([[[1, 2, width + 50, height, image[0, 0, 0] / 255, 0]]], np.float32)]
+
+    images = [picture(51, (30, 20)), picture(102, (7, 90)), picture(204, (40, 40))[::2, ::-1]]
+    for image in images:
+        image.flags.writeable = False
+    found = of_frames(network).find(images, PredictOptions(conf=0.1))
+    for image, given in zip(images, seen, strict=True):
+        np.testing.assert_array_equal(given, image)
+        assert given.flags.c_contiguous
+    # Boxes are in frame pixels as they come; what sticks out of the frame is cut off.
+    assert [boxes.xyxy.tolist() for boxes in found.boxes] == [[[1, 2, 30, 20]], [[1, 2, 7, 90]], [[1, 2, 40, 20]]]
+    assert [round(float(boxes.conf[0]) * 255) for boxes in found.boxes] == [51, 102, 204]
+    assert found.speed["preprocess"] == 0
+
+
+def test_raw_outputs_of_a_network_of_whole_frames_are_mapped_to_the_frame():
+    output = np.array([[32, 16, 16, 8, 0.9]], np.float32).T[None]
+    net = of_frames(lambda image: [output], layout="yolo", boxes_in_frame=False)
+    found = net.find([picture(9, (128, 128)), picture(9, (128, 64))], PredictOptions())
+    assert [boxes.xyxy.tolist() for boxes in found.boxes] == [[[32, 48, 96, 80]], [[48, 24, 80, 40]]]
+
+
+def test_a_network_of_whole_frames_keeps_the_size_of_its_input():
+    net = of_frames(lambda image: [])
+    assert net.input_size(PredictOptions()) == (64, 32)
+    assert net.input_size(PredictOptions(imgsz=(32, 64))) == (64, 32)
+    with pytest.raises(OptionError, match="imgsz=640 does not fit: the model takes 32x64 only; leave imgsz out"):
+        net.check(PredictOptions(imgsz=640))
+
+
+def test_runs_over_a_network_of_whole_frames_take_batches_and_work_ahead():
+    def network(image):
+        return [np.array([[[1, 1, 5, 5, image[0, 0, 0] / 255, 0]]], np.float32)]
+
+    images = [picture(value, (20, 10)) for value in range(10, 100, 10)]
+    for batch in (1, 4):
+        with start(images, net=of_frames(network), batch=batch) as run:
+            assert values(run) == list(range(10, 100, 10))

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from framehook.inference.decoders import describe, get_decoder, input_format_of, recognise
+from framehook.inference.decoders.metadata import BakedIn, baked_into, fixed_input_size
 from framehook.inference.errors import ModelFormatError
 from framehook.inference.geometry import Fit
-from framehook.inference.network import NetworkInfo, TensorInfo
+from framehook.inference.network import NetworkInfo, TensorInfo, image_input, takes_frames
 from framehook.inference.preprocess import InputFormat
 
 Shape = tuple[int | None, ...]
@@ -94,3 +95,54 @@ def test_a_second_input_does_not_matter() -> None:
     sizes = TensorInfo("sizes", (1, 2), np.dtype(np.int64))
     info = network((1, 3, 64, 96))
     assert input_format_of(NetworkInfo((sizes, *info.inputs), info.outputs), get_decoder("yolo")).size == (96, 64)
+
+
+FRAME: Shape = (None, None, 3)
+
+
+@pytest.mark.parametrize(
+    "baked",
+    [
+        BakedIn(),
+        BakedIn(frames=True),
+        BakedIn(frames=True, boxes_in_frame=True, nms={"conf": 0.01, "iou": 0.7, "max_det": 300}),
+        BakedIn(nms={"conf": 0.25, "iou": 0.45, "max_det": 20}),
+    ],
+)
+def test_what_a_graph_does_itself_is_described_and_read_back(baked: BakedIn) -> None:
+    form = InputFormat(fit=Fit.TOP_LEFT, rgb=False, scale=1, size=(416, 320))
+    shape = FRAME if baked.frames else (1, 3, 320, 416)
+    told = describe("end2end", form, baked=baked)
+    info = network(shape, told, np.uint8 if baked.frames else np.float32)
+    assert baked_into(info) == baked
+    assert takes_frames(info) == baked.frames
+    assert image_input(info).shape == shape
+    assert recognise(info).name == "end2end"
+    assert input_format_of(info, recognise(info)) == form
+    assert fixed_input_size(info) == (416, 320)
+    own = {"framehook.input": baked.frames, "framehook.boxes": baked.boxes_in_frame, "framehook.nms": baked.nms is not None}
+    assert [key for key in own if key in told] == [key for key, there in own.items() if there]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"framehook.input": "video"}, "metadata framehook.input='video' cannot be read; expected frame"),
+        ({"framehook.boxes": "metres"}, "metadata framehook.boxes='metres' cannot be read; expected frame or input"),
+        ({"framehook.nms": "yes"}, "metadata framehook.nms='yes' cannot be read; expected a JSON object of numbers"),
+        ({"framehook.nms": '{"conf": "low"}'}, "metadata framehook.nms="),
+    ],
+)
+def test_entries_of_what_a_graph_does_that_cannot_be_read_are_refused(metadata: dict[str, str], message: str) -> None:
+    with pytest.raises(ModelFormatError, match=message):
+        baked_into(network(metadata=metadata))
+
+
+def test_a_graph_of_whole_frames_must_have_an_input_for_them() -> None:
+    with pytest.raises(ModelFormatError, match="expected one of three axes, H x W x 3, as metadata"):
+        image_input(network((1, 3, 64, 64), {"framehook.input": "frame"}))
+
+
+def test_a_frame_without_metadata_is_no_picture() -> None:
+    with pytest.raises(ModelFormatError, match=r"takes no picture: .*; expected one of four axes"):
+        image_input(network(FRAME))
