@@ -355,6 +355,9 @@ def export(
     as_json: Json = False,
     device: Device = None,
     decoder: DecoderName = None,
+    architecture: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The network of a checkpoint that holds weights alone: yolo11n.")
+    ] = None,
     debug: Debug = False,
 ) -> int:
     """Turn MODEL into an ONNX file that is proven to find the same and runs without PyTorch."""
@@ -382,7 +385,7 @@ def export(
         "max_det": max_det,
     }
     options: ExportArgs = {name: value for name, value in given.items() if value is not None}  # type: ignore[assignment]
-    chosen = Model(model, device=device, decoder=decoder)
+    chosen = Model(model, device=device, decoder=decoder, architecture=architecture)
     for file in callbacks or ():
         load_callbacks(file, chosen.callbacks)
     return run_export(chosen, options, as_json=as_json, debug=debug)

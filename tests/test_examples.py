@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from framehook.inference.sources.demo import find_demo_clip
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 SAYS = {
@@ -13,13 +15,14 @@ SAYS = {
     "stop_on_condition": ": 1 person; see first_person.jpg\n",
     "count_crossings": "in front were ",
     "record_segments": "recordings/",
+    "export_model": "person.onnx is ready\n",
     "own_decoder": "1 spot at x 468 to 532, y 268 to 332\n",
 }
 LEAVES = {"draw_on_canvas": "runs/predict/bikes.mp4", "stop_on_condition": "first_person.jpg"}
 
 
 def test_every_example_is_tried_here():
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == {*SAYS, "my_callbacks"}
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {*SAYS, "my_callbacks", "run_exported"}
 
 
 @pytest.mark.parametrize("name", SAYS)
@@ -29,6 +32,15 @@ def test_an_example_runs_and_says_what_it_should(name, tmp_path):
     assert SAYS[name] in done.stdout
     if name in LEAVES:
         assert (tmp_path / LEAVES[name]).stat().st_size > 1000
+
+
+def test_an_exported_file_runs_without_framehook(tmp_path):
+    run([sys.executable, str(EXAMPLES / "export_model.py")], tmp_path)
+    program = f"import sys; sys.modules['framehook'] = None; sys.argv = ['', 'person.onnx', {str(find_demo_clip())!r}]\n"
+    program += (EXAMPLES / "run_exported.py").read_text(encoding="utf-8")
+    done = run([sys.executable, "-W", "error", "-c", program], tmp_path)
+    assert int(done.stdout.split()[0]) > 100
+    assert (tmp_path / "last.jpg").stat().st_size > 1000
 
 
 def test_the_callbacks_file_works_on_the_command_line(tmp_path):

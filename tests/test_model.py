@@ -174,6 +174,30 @@ def test_one_model_serves_threads_with_different_options_and_predicts_inside_cal
     assert len(inside) >= 10
 
 
+def test_an_export_of_a_model_runs_as_the_model_does_and_leaves_it_as_it_was(pictures, tmp_path):
+    model, told = Model(), []
+
+    @model.on("on_export_end")
+    def ended(exporter):
+        told.append((exporter.model, exporter.path, exporter.error))
+
+    before = model.predict(pictures[0], conf=0.05)[0].boxes
+    path = model.export(output=tmp_path / "person.onnx", data=pictures[:4])
+    assert told == [(model, path, None)]
+    for each in (model, Model(path)):
+        boxes = each.predict(pictures[0], conf=0.05)[0].boxes
+        assert len(boxes) == len(before) > 0
+        np.testing.assert_allclose(boxes.xyxy, before.xyxy, atol=1e-2)
+    assert repr(Model(path)) == f"Model({path}, yolo, cpu)"
+
+
+def test_an_export_with_an_option_that_does_not_exist_names_the_nearest(bundled, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnknownOptionError, match=r"unknown option 'image_size'\. Did you mean 'imgsz'\?"):
+        bundled.export(image_size=320)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_abandoned_runs_leave_no_thread(bundled):
     before = set(threading.enumerate())
     for _ in range(20):
