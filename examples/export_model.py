@@ -1,4 +1,4 @@
-"""Make one ONNX file that takes camera frames as they are and gives finished boxes; run_exported.py runs it without Framehook."""
+"""Make one ONNX file that takes camera frames and gives finished boxes; run_exported.py runs it without Framehook."""
 
 from framehook import Model
 

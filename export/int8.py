@@ -9,7 +9,7 @@ from typing import Final
 import onnx
 import onnx.version_converter
 
-from framehook.export.body import find_body
+from framehook.export.body import LAYERS, Body, find_body
 from framehook.export.calibration import measure_ranges
 from framehook.export.graph import opset_of, refuse_quantised
 from framehook.export.qdq import OPERATORS, OPSET, activations, quantise
@@ -60,15 +60,11 @@ def to_int8(model: onnx.ModelProto, tensors: Sequence[Tensor], *, progress: Call
         raise OptionError("int8=True needs pictures to measure ranges on; pass data that has some")
     body = find_body(_of_opset(model))
     tensors = _as_taken(tensors, body.model.graph)
-    able = {node.name for node in body.model.graph.node if node.op_type in OPERATORS}
-    names = activations(body.model, set(body.nodes))
+    able = _able(body)
+    names = activations(body.model, able)
     ranges = measure_ranges(body.model, names, tensors, progress=lambda part: tell(part * _CALIBRATION))
     broken = set(names) - set(ranges)
-    nodes = [
-        node.name
-        for node in body.model.graph.node
-        if node.name in body.nodes and node.name in able and not broken.intersection((*node.input, *node.output))
-    ]
+    nodes = [node.name for node in able if not broken.intersection((*node.input, *node.output))]
     if not set(nodes) & set(body.layers):
         raise ExportError("the graph has no layers that can be computed in int8 (convolutions and the like); leave int8 out")
     chosen = choose_layers(body, ranges, nodes, tensors, progress=lambda part: tell(_CALIBRATION + part * (1 - _CALIBRATION)))
@@ -76,6 +72,16 @@ def to_int8(model: onnx.ModelProto, tensors: Sequence[Tensor], *, progress: Call
     tell(1.0)
     left = tuple(name for name in body.layers if name not in chosen.nodes)
     return Quantised(quantised, left, sum(len(tensor) for tensor in tensors), chosen.noise)
+
+
+def _able(body: Body) -> list[onnx.NodeProto]:
+    """The nodes of the body that int8 is for: products of two activations, as in attention, are not."""
+    inside, layers = set(body.nodes), set(body.layers)
+    return [
+        node
+        for node in body.model.graph.node
+        if node.name in inside and node.op_type in OPERATORS and (node.op_type not in LAYERS or node.name in layers)
+    ]
 
 
 def _as_taken(tensors: Sequence[Tensor], graph: onnx.GraphProto) -> list[Tensor]:

@@ -79,7 +79,7 @@ class Parity:
         kind: What the export computes in.
         frames: How many frames were compared.
         conf: From which score on detections were compared.
-        tensors: How far the network's outputs are off; None for float16 and int8 where it ranks its own proposals.
+        tensors: How far the network's outputs are off.
         pixels: How far the preprocessing in the file is off; None where it has none.
         boxes: How the detections agree, of the same pixels.
         own_pixels: How they agree where source and file scale the frame themselves; None where only one of them does.
@@ -90,7 +90,7 @@ class Parity:
     kind: Kind
     frames: int
     conf: float
-    tensors: TensorFigures | None
+    tensors: TensorFigures
     pixels: PixelFigures | None
     boxes: BoxFigures
     own_pixels: BoxFigures | None
@@ -201,14 +201,13 @@ class _Pair:
 
     def compare_networks(
         self, frames: Sequence[Image], tell: Callable[[float], None]
-    ) -> tuple[PixelFigures | None, TensorFigures | None]:
+    ) -> tuple[PixelFigures | None, TensorFigures]:
         """Compare the preprocessing, where there is one in the file, and the outputs of the networks.
 
         Raises:
             ParityError: they differ in shape, or the preprocessing is beyond its tolerance.
         """
-        ranked = not self._source.decoder.needs_nms
-        comparison = TensorComparison(self._tolerance, ranked=ranked)
+        comparison = TensorComparison(self._tolerance, ranked=not self._source.decoder.needs_nms)
         # Made-up pictures wake classes that are not in the frames; calibration did not reckon with them.
         extra = list(charts()) if self._kind == "float" else []
         pixels = None
@@ -216,8 +215,7 @@ class _Pair:
             pixels = self._compare_frames([*frames, *(extra or charts())], comparison, tell)
         else:
             self._compare_tensors([*frames, *extra], comparison, tell)
-        # Ranked by other scores, proposals are in another order, and others are among the best.
-        return pixels, comparison.figures() if self._kind == "float" or not ranked else None
+        return pixels, comparison.figures()
 
     def _compare_frames(
         self, frames: Sequence[Image], comparison: TensorComparison, tell: Callable[[float], None]
@@ -377,9 +375,9 @@ def _named() -> Iterator[None]:
         raise ParityError(f"the exported file cannot be run: {one_line(error)}") from error
 
 
-def _check_tensors(kind: Kind, tensors: TensorFigures | None) -> None:
+def _check_tensors(kind: Kind, tensors: TensorFigures) -> None:
     """Raise ParityError where a network's outputs are too far off."""
-    if tensors is None or tensors.error <= tensors.allowed:
+    if tensors.error <= tensors.allowed:
         return
     if kind == "float":
         off = f"{tensors.where} is off by {tensors.error:.3g} times what is allowed (by {tensors.difference:.2g} at most)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 import numpy as np
@@ -39,7 +39,7 @@ OPERATORS: Final = (
     "Unsqueeze",
 )
 """What is quantised: layers, and what lies between them, so that values stay in int8 from one to the next: with the layers
-alone YOLO11n takes 1.2 times as long. Softmax and the products of activations, which make attention, stay in float."""
+alone YOLO11n takes 1.2 times as long. Softmax is not among them."""
 _NOTES: Final = ("onnx.infer", "onnx.quant.pre_process")
 """Metadata by which the quantiser's parts tell each other what was done."""
 
@@ -76,7 +76,7 @@ def quantise(model: onnx.ModelProto, ranges: Mapping[str, Range], nodes: Collect
             [node.name for node in model.graph.node if node.name in nodes],
             [],
             list(OPERATORS),
-            {"MatMulConstBOnly": True},
+            {},
         )
         quantised: onnx.ModelProto = quantiser.quantize_model()
     graph = quantised.graph
@@ -89,15 +89,11 @@ def quantise(model: onnx.ModelProto, ranges: Mapping[str, Range], nodes: Collect
     return quantised
 
 
-def activations(model: onnx.ModelProto, nodes: Collection[str]) -> list[str]:
-    """The float tensors, no weights, that these nodes read or write where they can be quantised."""
+def activations(model: onnx.ModelProto, nodes: Iterable[onnx.NodeProto]) -> list[str]:
+    """Names of the float tensors, no weights, that these nodes of a graph read or write."""
     known = types_of(model.graph)
     weights = {each.name for each in model.graph.initializer}
     names = dict.fromkeys(
-        name
-        for node in model.graph.node
-        if node.name in nodes and node.op_type in OPERATORS
-        for name in (*node.input, *node.output)
-        if name in known and name not in weights
+        name for node in nodes for name in (*node.input, *node.output) if name in known and name not in weights
     )
     return [name for name in names if known[name].type.tensor_type.elem_type == onnx.TensorProto.FLOAT]

@@ -129,15 +129,7 @@ def _parity_rows(parity: Parity | None, about: str | None) -> Iterator[tuple[str
         yield "compared", "no, since verify=False; nothing says that it does what its source does"
         return
     yield "compared", f"on {about or _counted(parity.frames, 'frame')}"
-    if (tensors := parity.tensors) is not None:
-        if parity.kind == "float":
-            text = (
-                f"the same numbers, {tensors.difference:.1g} off at most" if tensors.difference else "exactly the same numbers"
-            )
-        else:
-            which = "in the median" if parity.boxes.allowed.of_rows == "median" else "the worst of them"
-            text = f"its outputs are off by {tensors.error:.1%} of their spread, {which}"
-        yield "network", text
+    yield "network", _network(parity)
     if (pixels := parity.pixels) is not None:
         text = (
             f"{pixels.difference:.2g} of 255 grey levels off at most"
@@ -151,6 +143,14 @@ def _parity_rows(parity: Parity | None, about: str | None) -> Iterator[tuple[str
     if parity.kind != "float" and parity.detections:
         yield "AP50", f"{parity.boxes.accuracy.ap50:.3f}, with the detections of the source as the truth"
     yield "speed", _speed(parity)
+
+
+def _network(parity: Parity) -> str:
+    tensors = parity.tensors
+    if parity.kind == "float":
+        return f"the same numbers, {tensors.difference:.1g} off at most" if tensors.difference else "exactly the same numbers"
+    which = "in the median" if parity.boxes.allowed.of_rows == "median" else "the worst of them"
+    return f"its outputs are off by {tensors.error:.1%} of their spread, {which}"
 
 
 def _detections(parity: Parity) -> str:

@@ -83,8 +83,11 @@ class TensorComparison:
                     f"{name} of the exported network holds numbers that are not finite where its source's are, as when float16 "
                     "overflows; leave half out, or export with simplify=False"
                 )
-        if self._ranked:
+        if self._ranked and self._tolerance.spread is None:
             others = _aligned(ours, others)
+        elif self._ranked:
+            # By other scores they rank otherwise, and others are among the best; what they are like as a whole stays.
+            ours, others = ([np.sort(each, axis=1) if each.ndim > 1 else each for each in side] for side in (ours, others))
         if not self._rows:
             self._names, self._rows = list(names), [_Rows(_row_count(each)) for each in ours]
         for rows, one, other in zip(self._rows, ours, others, strict=True):

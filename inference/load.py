@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from framehook.inference.backends import Backend, OnnxBackend
+from framehook.inference.backends.openmp import wait_asleep
 from framehook.inference.decoders import DecoderSpec, class_names_of, input_format_of, resolve_decoder
 from framehook.inference.detector import Detector
 from framehook.inference.errors import MissingDependencyError, ModelFormatError, ModelNotFoundError, did_you_mean_file
@@ -105,6 +106,7 @@ def open_backend(
 
 def _load_network(path: Path) -> Callable[..., Backend]:
     """The loader of PyTorch networks, which nothing imports before one is wanted."""
+    wait_asleep()
     try:
         from framehook.inference.nets.load import load_network
     except ImportError as error:
@@ -131,6 +133,8 @@ def _pulled(path: Path, name: str) -> Path:
         return pulled
     folder = path.parent if path.parent.is_dir() else Path()
     near = did_you_mean_file(path.name, (each.name for each in folder.iterdir() if each.suffix.lower() in MODEL_FILES))
-    way = how_to_get(name)
-    way = f" {way}." if way else near or " Pass the path of an .onnx or .pt file."
-    raise ModelNotFoundError(f"no model file at {path}.{way}")
+    known = how_to_get(name)
+    ways = [near, f" {known}." if known else "", " Pass the path of an .onnx or .pt file."]
+    if not path.suffix:  # a name rather than a file
+        ways[:2] = reversed(ways[:2])
+    raise ModelNotFoundError(f"no model file at {path}.{next(way for way in ways if way)}")

@@ -1,4 +1,5 @@
 import itertools
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -96,18 +97,47 @@ def test_options_that_do_not_exist_name_the_nearest(bundled, pictures):
 
 
 def test_models_that_cannot_be_had_say_what_to_do(tmp_path):
-    with pytest.raises(ModelNotFoundError, match=r"no model file at .*yolo\.onnx\. Pass the path of an \.onnx file\."):
-        Model(tmp_path / "yolo.onnx")
+    with pytest.raises(ModelNotFoundError, match=r"no model file at .*cars\.onnx\. Pass the path of an \.onnx or \.pt file\."):
+        Model(tmp_path / "cars.onnx")
     (tmp_path / "yolo11n.onnx").touch()
     with pytest.raises(ModelNotFoundError, match=r"Did you mean 'yolo11n\.onnx'\?"):
         Model(tmp_path / "yolo11.onnx")
     with pytest.raises(ModelFormatError, match="is empty; copy or export the model again"):
         Model(tmp_path / "yolo11n.onnx")
     (tmp_path / "weights.pt").touch()
-    with pytest.raises(ModelFormatError, match="is a PyTorch checkpoint, which cannot be loaded yet; export it to ONNX"):
+    with pytest.raises(ModelFormatError, match=r"weights\.pt .*empty"):
         Model(tmp_path / "weights.pt")
-    with pytest.raises(ModelFormatError, match=r"a model cannot be made of int; pass the path of an \.onnx file or a backend"):
+    with pytest.raises(ModelFormatError, match=r"a model cannot be made of int; pass the path of an \.onnx or \.pt file"):
         Model(3)
+
+
+def test_a_name_that_can_be_pulled_says_so_before_it_guesses(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FRAMEHOOK_HOME", str(tmp_path / "home"))
+    (tmp_path / "yolox_nano_mine.onnx").touch()
+    with pytest.raises(ModelNotFoundError, match="framehook models pull yolox_nano"):
+        Model("yolox_nano")
+    with pytest.raises(ModelNotFoundError, match=r"yolov8n\.pt\. Framehook downloads nothing by itself: get yolov8n\.pt from"):
+        Model("yolov8n.pt")
+
+
+def test_code_written_for_another_library_runs_with_a_checkpoint(data_dir, tmp_path, monkeypatch):
+    """The sample of the README and of the design, word for word, with a checkpoint in the place it names."""
+    shutil.copy(data_dir / "checkpoints" / "yolo11n_vtest.pt", tmp_path / "yolov8n.pt")
+    monkeypatch.chdir(tmp_path)
+
+    def on_predict_batch_end(predictor):
+        _, image, _, _ = predictor.batch
+        image = image if isinstance(image, list) else [image]
+        predictor.results = zip(predictor.results, image, strict=True)
+
+    model = YOLO("yolov8n.pt")
+    model.add_callback("on_predict_batch_end", on_predict_batch_end)
+    count = 0
+    for result, frame in model.predict():
+        assert result.orig_img is frame
+        count += 1
+    assert count == 250
 
 
 def test_an_unknown_layout_lists_the_known_ones_and_a_decoder_of_ones_own_helps():
