@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType, TracebackType
-from typing import Any, Final, Self
+from types import TracebackType
+from typing import Final, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
-from framehook.app.interrupt import _stopping_signals
+from framehook.app.interrupt import RaiseOnSignal
 from framehook.app.messages import diagnostics, logged_to, output
 from framehook.app.rows import print_json
 from framehook.export.exporter import Exporter
@@ -53,7 +52,7 @@ def export(model: Model, options: ExportArgs, *, as_json: bool = False, debug: b
     out, err = output(), diagnostics()
     with logged_to(err, debug=debug), _in_shell_terms():
         exporter = Exporter(model, **options)
-        with _Interruption() as interruption, _Display(err, exporter, interruption):
+        with RaiseOnSignal() as interruption, _Display(err, exporter, interruption):
             try:
                 exporter.run()
             except KeyboardInterrupt:
@@ -70,41 +69,10 @@ def export(model: Model, options: ExportArgs, *, as_json: bool = False, debug: b
     return 0
 
 
-class _Interruption:
-    """While it is entered, a polite kill and a terminal that is closed are Ctrl-C, so that nothing is left half-written.
-
-    Attributes:
-        received: Number of the signal that came, or None.
-    """
-
-    def __init__(self) -> None:
-        self.received: int | None = None
-        self._previous: dict[int, Any] = {}
-
-    def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            for number in _stopping_signals():
-                self._previous[number] = signal.signal(number, self._handle)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-
-    def check(self) -> None:
-        """Raise KeyboardInterrupt where one was lost: in a destructor, or in a library that swallows it."""
-        if self.received is not None:
-            raise KeyboardInterrupt
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        self.received = number
-        raise KeyboardInterrupt
-
-
 class _Display:
     """Shows how far an export is: a bar, or a line for each stage where there is no terminal."""
 
-    def __init__(self, console: Console, exporter: Exporter, interruption: _Interruption) -> None:
+    def __init__(self, console: Console, exporter: Exporter, interruption: RaiseOnSignal) -> None:
         self._console = console
         self._interruption = interruption
         self._stage = ""

@@ -1,4 +1,4 @@
-"""Ctrl-C, or a terminal that is closed, as the ordinary end of a run."""
+"""Ctrl-C, a polite kill, or a terminal that is closed: the ordinary end of a run, and the clean one of anything else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Self
 from framehook.inference.run import Run
 
 
-def _stopping_signals() -> list[int]:
+def stopping_signals() -> list[int]:
     """Ctrl-C, a polite kill, and a terminal or console window that is closed; `nohup` keeps the last from ending a run."""
     hangups = [number for name in ("SIGHUP", "SIGBREAK") if (number := getattr(signal, name, None)) is not None]
     return [signal.SIGINT, signal.SIGTERM, *(each for each in hangups if signal.getsignal(each) is not signal.SIG_IGN)]
@@ -39,7 +39,7 @@ class StopOnSignal:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             self._stopper.start()
-            for number in _stopping_signals():
+            for number in stopping_signals():
                 self._previous[number] = signal.signal(number, self._handle)
         return self
 
@@ -59,3 +59,35 @@ class StopOnSignal:
     def _wait(self) -> None:
         if self._requests.get():
             self._run.stop()
+
+
+class RaiseOnSignal:
+    """While it is entered, these signals raise `KeyboardInterrupt`, so that whatever is half-written is cleaned up.
+
+    Attributes:
+        received: Number of the signal that came, or None.
+    """
+
+    def __init__(self) -> None:
+        """Prepare; nothing changes before it is entered."""
+        self.received: int | None = None
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in stopping_signals():
+                self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def check(self) -> None:
+        """Raise `KeyboardInterrupt` where one was lost: in a destructor, or in a library that swallows it."""
+        if self.received is not None:
+            raise KeyboardInterrupt
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.received = number
+        raise KeyboardInterrupt

@@ -191,7 +191,7 @@ class Exporter:
             self.error = error
             raise
         finally:
-            self._finish()
+            self.callbacks.end(ExportEvent.END, self, error=self.error, what="export")
         assert self.path is not None  # what went wrong was raised
         return self.path
 
@@ -371,29 +371,6 @@ class Exporter:
         """Keep something for the report."""
         if note is not None:
             self._notes.append(note)
-
-    def _finish(self) -> None:
-        """Fire the end event, whatever goes wrong meanwhile.
-
-        Raises:
-            ExceptionGroup: several things went wrong; one alone is raised as it is.
-        """
-        failures: list[Exception] = []
-        try:
-            self.callbacks.drain()
-            failures += self.callbacks.fire_all(ExportEvent.END, self)
-        finally:
-            failures += self.callbacks.close()
-        if not failures:
-            return
-        if self.error is not None and not isinstance(self.error, Exception):
-            for failure in failures:
-                log.error("%s", failure)
-            return
-        errors = failures if self.error is None else [self.error, *failures]
-        if len(errors) == 1:
-            raise errors[0]
-        raise ExceptionGroup(f"the export ended with {len(errors)} errors", errors)
 
 
 def _tensors(sample: Sample, form: InputFormat, batch: int, dtype: npt.DTypeLike) -> list[Tensor]:

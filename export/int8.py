@@ -28,13 +28,13 @@ class Quantised:
     Attributes:
         model: The graph, with QuantizeLinear and DequantizeLinear around what runs in int8; its inputs and outputs stay float.
         left_in_float: Names of the layers that compute in float because int8 would hurt them, in order; often none.
-        pictures: How many pictures the ranges were measured on.
+        frames: How many pictures the ranges were measured on.
         noise: Variance of the error of the network's last layers, over the variance of what they give: .1 and less is fine.
     """
 
     model: onnx.ModelProto
     left_in_float: tuple[str, ...]
-    pictures: int
+    frames: int
     noise: float
 
 

@@ -1,8 +1,8 @@
 """ONNX Runtime's own tools for graphs, without what they do beside their work.
 
 Importing them adds their folder to Python's search path, by which they import each other, and where modules are called
-`benchmark` and `float16`. They log with the functions of `logging` itself, which set up the root logger where a program did not,
-and what they log is for their authors.
+`benchmark` and `float16`. They log with the functions of `logging` itself, which set up the root logger where a program did
+not, and what they log is for their authors.
 """
 
 from __future__ import annotations

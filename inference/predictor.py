@@ -339,22 +339,7 @@ class Predictor:
             last_first.callback(self._intake.close)
 
     def _fire_end(self) -> None:
-        failures: list[Exception] = []
-        try:
-            self.callbacks.drain()
-            failures += self.callbacks.fire_all(PredictEvent.END, self)
-        finally:
-            failures += self.callbacks.close()
-        if not failures:
-            return
-        if self.error is not None and not isinstance(self.error, Exception):
-            for failure in failures:
-                log.error("%s", failure)
-            return
-        errors = failures if self.error is None else [self.error, *failures]
-        if len(errors) == 1:
-            raise errors[0]
-        raise ExceptionGroup(f"the run ended with {len(errors)} errors", errors)
+        self.callbacks.end(PredictEvent.END, self, error=self.error, what="run")
 
 
 def check_options(options: PredictOptions, detector: Detector) -> None:

@@ -248,6 +248,36 @@ class Callbacks:
             failures, self._background_failures = self._background_failures, {}
         return list(failures.values())
 
+    def end(self, event: str, engine: Engine, *, error: BaseException | None, what: str) -> None:
+        """Fire an engine's end event, whatever goes wrong meanwhile, and end the background workers.
+
+        Args:
+            event: The end event; every callback of it is called, whatever the others do.
+            engine: The engine.
+            error: What ended it, or None. Where it is an interrupt, which is being raised, failures of callbacks are logged.
+            what: What ended, for the message: `run`, `export`.
+
+        Raises:
+            CallbackError: one callback failed, and nothing else was wrong.
+            ExceptionGroup: several things were wrong, `error` being the first of them.
+        """
+        failures: list[Exception] = []
+        try:
+            self.drain()
+            failures += self.fire_all(event, engine)
+        finally:
+            failures += self.close()
+        if not failures:
+            return
+        if error is not None and not isinstance(error, Exception):
+            for failure in failures:
+                log.error("%s", failure)
+            return
+        errors = failures if error is None else [error, *failures]
+        if len(errors) == 1:
+            raise errors[0]
+        raise ExceptionGroup(f"the {what} ended with {len(errors)} errors", errors)
+
     @property
     def background_dropped(self) -> int:
         """Background calls that were dropped so far."""
