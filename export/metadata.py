@@ -8,22 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from framehook._version import __version__
 from framehook.export.options import ExportOptions
-from framehook.inference.decoders.metadata import LAYOUT_KEY, describe, literal
-from framehook.inference.detector import STRIDE, Detector
+from framehook.inference.decoders.metadata import LAYOUT_KEY, describe
+from framehook.inference.detector import Detector
 from framehook.inference.preprocess import InputFormat
 
 if TYPE_CHECKING:
     import onnx
 
 OURS: Final = "framehook."
-
-
-def stride_of(detector: Detector) -> int:
-    """What the sides of a network's input are a multiple of: as its metadata says, else what every network can take."""
-    stride = literal(detector.backend.network, "stride")
-    strides = stride if isinstance(stride, list | tuple) else [stride]
-    known = [int(each) for each in strides if isinstance(each, int | float) and each >= 1]
-    return max(known, default=STRIDE)
 
 
 def metadata_of(
@@ -61,7 +53,7 @@ def metadata_of(
         "date": now,
         "version": __version__,
         **kept,
-        "stride": str(stride_of(detector)),
+        "stride": str(detector.stride),
         "task": "detect",
         "batch": str(batch),
         "imgsz": str([height, width]),

@@ -22,7 +22,7 @@ from framehook.export.tensor_check import TensorComparison, TensorFigures
 from framehook.export.tolerances import CONF, ENOUGH, Kind, tolerance_for
 from framehook.inference.backends.base import Tensor
 from framehook.inference.boxes import Boxes
-from framehook.inference.detector import STRIDE, Computed, Detector
+from framehook.inference.detector import Computed, Detector
 from framehook.inference.errors import InferenceError, ParityError, one_line
 from framehook.inference.network import image_input
 from framehook.inference.options import PredictOptions
@@ -239,7 +239,8 @@ class _Pair:
         if self._fixed_batch is None:
             calls.append((self._size, [frames[0]]))
         if None in axes:
-            other = (self._size[0], max(-(-self._size[1] // (2 * STRIDE)), 1) * STRIDE)
+            stride = self._source.stride
+            other = (self._size[0], max(-(-self._size[1] // (2 * stride)), 1) * stride)
             if self._takes(other):
                 calls.append((other, list(frames[: self._batch])))
             else:

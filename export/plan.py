@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from framehook.export.metadata import stride_of
 from framehook.export.options import ExportOptions
 from framehook.export.progress import Stage
 from framehook.inference.backends import OnnxBackend
@@ -124,7 +123,7 @@ def _size(detector: Detector, options: ExportOptions) -> tuple[int, int]:
     size = options.size
     if size is None or size == own:
         return own
-    stride = stride_of(detector)
+    stride = detector.stride
     if wrong := [side for side in size if side % stride]:
         lower = wrong[0] // stride * stride
         near = f"{lower} or {lower + stride}" if lower else str(stride)

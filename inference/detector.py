@@ -13,7 +13,7 @@ import numpy.typing as npt
 from framehook.inference.backends.base import Backend, Mode, Tensor
 from framehook.inference.boxes import Boxes
 from framehook.inference.decoders.base import Candidates, Decoder
-from framehook.inference.decoders.metadata import baked_into
+from framehook.inference.decoders.metadata import baked_into, declared_stride
 from framehook.inference.decoders.nms import select, suppress
 from framehook.inference.decoders.outputs import FiniteFilter
 from framehook.inference.errors import FramehookError, InferenceError, OptionError, UnknownLayoutError, did_you_mean, one_line
@@ -25,7 +25,7 @@ from framehook.inference.preprocess import InputFormat, Preprocessor
 MAX_SHAPES = 4
 """Shapes of input for which buffers are kept; lists of pictures of many lengths would pile them up otherwise."""
 STRIDE = 32
-"""Input sides that a user chooses are rounded up to a multiple of this, which every network of the field can take."""
+"""Input sides that a user chooses are rounded up to a multiple of this where a network does not say of what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,7 @@ class Detector:
         decoder: What reads its outputs.
         names: Class number to class name.
         form: How the network expects its input.
+        stride: What the sides of its input are a multiple of.
         baked: What its graph does itself of what is otherwise done here.
     """
 
@@ -90,6 +91,7 @@ class Detector:
         else:
             height, width = (shape[1], shape[2]) if form.channels_last else (shape[2], shape[3])
             self._graph_size = None if width is None or height is None else (width, height)
+        self.stride = declared_stride(backend.network) or STRIDE
         self._finite = FiniteFilter(decoder.name)  # decoders of users' own need not think of it
         self._twins: dict[Mode, Detector] = {}
         # A preprocessor is used by one thread at a time and returned; deque's append and pop are atomic.
@@ -114,7 +116,7 @@ class Detector:
         sides = options.imgsz if isinstance(options.imgsz, int) else tuple(options.imgsz)
         height, width = (sides, sides) if isinstance(sides, int) else (sides[0], sides[-1])
         if self._graph_size is None:
-            return -(-width // STRIDE) * STRIDE, -(-height // STRIDE) * STRIDE
+            return -(-width // self.stride) * self.stride, -(-height // self.stride) * self.stride
         if (width, height) != self._graph_size:
             fixed = f"{self._graph_size[1]}x{self._graph_size[0]}"
             raise OptionError(f"imgsz={options.imgsz!r} does not fit: the model takes {fixed} only; leave imgsz out")

@@ -51,6 +51,8 @@ from framehook.inference.network import (
 )
 from framehook.inference.preprocess import InputFormat
 
+MAX_STRIDE: Final = 256
+"""More pixels a cell than any network has."""
 LAYOUT_KEY: Final = "framehook.layout"
 _BOXES_KEY: Final = "framehook.boxes"
 _NMS_KEY: Final = "framehook.nms"
@@ -195,6 +197,14 @@ def declared_count(network: NetworkInfo) -> int | None:
     """How many class numbers the metadata names, gaps included; None where it names none."""
     names = declared_names(network)
     return None if names is None else max(names) + 1
+
+
+def declared_stride(network: NetworkInfo) -> int | None:
+    """What the sides of the input are a multiple of, from the entry `stride`; None where it tells nothing that could be."""
+    said = literal(network, "stride")
+    strides = said if isinstance(said, list | tuple) else [said]
+    known = [int(each) for each in strides if isinstance(each, int | float) and 1 <= each <= MAX_STRIDE]
+    return max(known, default=None)
 
 
 def declared_task(network: NetworkInfo) -> str:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from framehook.app.interrupt import _stopping_signals
+from framehook.app.interrupt import stopping_signals
 
 
 def wait_for(condition, timeout=30):
@@ -89,7 +89,7 @@ def test_a_closed_terminal_leaves_a_playable_recording_unless_nohup_says_to_go_o
     assert frames_in(recording) >= 6
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        assert signal.SIGHUP not in _stopping_signals()
+        assert signal.SIGHUP not in stopping_signals()
     finally:
         signal.signal(signal.SIGHUP, before)
 

@@ -14,6 +14,7 @@ from framehook.inference.errors import ModelFormatError, ModelNotFoundError, Opt
 from framehook.inference.nets.architecture import architecture_of
 from framehook.inference.nets.net import DetectionNet
 from framehook.inference.nets.save import save_checkpoint
+from framehook.inference.options import PredictOptions
 
 SCENE = np.random.default_rng(0).integers(0, 255, (96, 128, 3), np.uint8)
 
@@ -127,6 +128,16 @@ def test_a_description_on_disk_is_read(tmp_path):
     file.write_text("- a\n- list", encoding="utf-8")
     with pytest.raises(ModelFormatError, match="describes no network"):
         Model(file)
+
+
+def test_sizes_are_rounded_up_to_what_a_deeper_pyramid_can_take(tmp_path):
+    file = tmp_path / "deep.yaml"
+    halvings = "".join("  - [-1, 1, Conv, [16, 3, 2]]\n" for _ in range(6))
+    file.write_text(f"nc: 1\nbackbone:\n{halvings}head:\n  - [[2, 5], 1, Detect, [nc]]\n", encoding="utf-8")
+    model = Model(file)
+    assert model.detector.stride == 64
+    assert model.detector.input_size(PredictOptions(imgsz=(96, 130))) == (192, 128)
+    assert model.predict(SCENE, imgsz=96)[0].boxes.xyxy.shape[1] == 4
 
 
 def test_a_model_for_another_task_is_refused(net, tmp_path):
