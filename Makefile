@@ -22,6 +22,7 @@ TORCH := torch==2.13.0
 DATA        := $(or $(FRAMEHOOK_TEST_DATA),../shared/data)
 BENCH_MODEL ?= $(wildcard $(DATA)/models/yolox_nano_416.onnx)
 BENCH_CLIP  ?= $(wildcard $(DATA)/clips/vtest.avi)
+BENCH_EXPORT ?= $(wildcard $(DATA)/checkpoints/yolo11n_vtest.pt)
 
 # A real RTSP server for the tests, which run it with the system's own Python.
 RTSP_PACKAGES := gir1.2-gst-rtsp-server-1.0 python3-gi
@@ -64,6 +65,8 @@ bench: $(VENV)/.installed
 	$(if $(BENCH_CLIP),$(BIN)/python benchmarks/peers.py --clip $(BENCH_CLIP),@echo "left out: peers.py; name BENCH_CLIP=clip.mp4")
 	$(if $(and $(BENCH_MODEL),$(BENCH_CLIP)),$(BIN)/python benchmarks/throughput.py --model $(BENCH_MODEL) --clip $(BENCH_CLIP),\
 	@echo "left out: throughput.py; name BENCH_MODEL=model.onnx BENCH_CLIP=clip.mp4")
+	$(if $(and $(BENCH_EXPORT),$(BENCH_CLIP)),$(BIN)/python benchmarks/export.py --model $(BENCH_EXPORT) --clip $(BENCH_CLIP),\
+	@echo "left out: export.py; name BENCH_EXPORT=model.pt BENCH_CLIP=clip.mp4")
 	$(if $(wildcard $(DATA)/clips/vtest_gt.txt),$(BIN)/python benchmarks/accuracy.py --model $(BENCH_MODEL),\
 	@echo "left out: accuracy.py; it needs a clip with ground truth")
 

@@ -20,6 +20,7 @@ from framehook.app.rows import print_json
 from framehook.export.exporter import Exporter
 from framehook.export.options import OPTION_NAMES, ExportArgs
 from framehook.export.progress import Stage
+from framehook.export.report import ExportReport
 from framehook.inference.errors import ExportError, OptionError
 from framehook.model import Model
 
@@ -47,26 +48,31 @@ def export(model: Model, options: ExportArgs, *, as_json: bool = False, debug: b
         debug: Show what the library logs in detail.
 
     Returns:
-        The exit code: 0, or 128 and the number of the signal that ended it. Then no file was written.
+        The exit code: 0, or 128 and the number of the signal that ended it.
     """
     out, err = output(), diagnostics()
     with logged_to(err, debug=debug), _in_shell_terms():
         exporter = Exporter(model, **options)
-        with RaiseOnSignal() as interruption, _Display(err, exporter, interruption):
-            try:
+        try:
+            with RaiseOnSignal() as interruption, _Display(err, exporter, interruption):
                 exporter.run()
-            except KeyboardInterrupt:
-                err.print(f"interrupted; {exporter.target.name} was not written")
-                return 128 + (interruption.received or signal.SIGINT)
-    report = exporter.report
-    assert report is not None  # what went wrong was raised
+        except KeyboardInterrupt:
+            there = "was not written" if exporter.path is None else "was written"
+            err.print(f"interrupted; {exporter.target.name} {there}")
+            return 128 + (interruption.received or signal.SIGINT)
+        finally:
+            if exporter.report is not None:  # also where a callback failed at the end: the file is there all the same
+                _print_report(out, exporter.report, as_json=as_json)
+    return 0
+
+
+def _print_report(out: Console, report: ExportReport, *, as_json: bool) -> None:
     if as_json:
         print_json(out, report.as_dict())
-        return 0
+        return
     for line in report.lines():
         to_copy = report.command in line or report.code in line
         out.print(line if to_copy else in_shell_terms(line))
-    return 0
 
 
 class _Display:

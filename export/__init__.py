@@ -27,6 +27,7 @@ What it computes in:
     runtime_tools  ONNX Runtime's tools for it, kept quiet
 
 What is merged onto it:
+    layouts           for which output layouts there is suppression
     stages            preprocessing and suppression as parts of the graph
     graph_preprocess  one frame of any size to the network's tensor
     graph_suppress    raw outputs to finished detections
@@ -66,6 +67,7 @@ __all__ = [
     "sensitivity",
     "qdq",
     "runtime_tools",
+    "layouts",
     "stages",
     "graph_preprocess",
     "graph_suppress",

@@ -27,7 +27,7 @@ from framehook.export.graph import (
 from framehook.export.metadata import metadata_of, write_metadata
 from framehook.export.options import ExportArgs, ExportOptions
 from framehook.export.partial import PartialFile
-from framehook.export.plan import origin_of, plan
+from framehook.export.plan import check_unchanged, origin_of, plan
 from framehook.export.progress import Stage, Way
 from framehook.export.simplify import simplify
 from framehook.export.snapshot import ExportSnapshot
@@ -70,8 +70,8 @@ class Exporter:
     """One export of a model; it is used once.
 
     Nothing is ever left half-done: the file is written under a hidden name beside its target and takes the target's name, and
-    the place of what was there, when all is well and only then. An export that is killed leaves that hidden file at most, which
-    the next one to the same target removes.
+    the place of what was there (of a link itself, not of what it leads to), when all is well and only then. An export that is
+    killed leaves that hidden file at most, which the next one to the same target removes.
 
     Attributes:
         args: The options in force.
@@ -165,7 +165,7 @@ class Exporter:
 
     def where(self) -> str:
         """What is going on in words, for messages."""
-        return f"stage '{self.stage}'" if self.stage else ""
+        return f"stage '{self.stage}'" if self.stage and self.path is None else ""
 
     # The export -----------------------------------------------------------------------------------------------------------
 
@@ -245,6 +245,7 @@ class Exporter:
                 self._note(traced.note)
                 return traced.model
             assert self._origin.path is not None  # an ONNX file is one
+            check_unchanged(self._detector)
             model = read_graph(self._origin.path)
             self._source_bytes = model.ByteSize()
             for option in ("half", "int8"):

@@ -72,7 +72,7 @@ def with_opset(model: onnx.ModelProto, opset: int | None) -> onnx.ModelProto:
     except Exception as error:  # the converter raises what its C++ throws
         raise ExportError(
             f"opset={opset} cannot be had; leave opset out: ONNX's converter failed on the graph, which is of opset "
-            f"{opset_of(model)}: {one_line(error)[:200]}"
+            f"{opset_of(model)}: {one_line(error).rpartition(': ')[2][:200]}"
         ) from error
     return converted
 

@@ -47,6 +47,8 @@ def metadata_of(
         "nms": options.nms,
     }
     kept = {key: value for key, value in source.items() if not key.startswith(OURS)}
+    if "author" not in kept:  # these three belong together: who wrote the file, when, with which version
+        kept = {key: value for key, value in kept.items() if key not in ("date", "version")}
     return {
         "description": f"Detector of the layout {detector.decoder.name}, exported by Framehook",
         "author": "Framehook",

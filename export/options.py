@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypedDict
@@ -13,6 +13,8 @@ from framehook.inference.ranges import is_number, is_whole
 
 FORMATS: Final = {"onnx": ".onnx"}
 """What can be exported to, and the ending of its files."""
+MOST: Final = 10_000
+"""Largest batch, and most boxes of a picture: a slip of the finger would fill the memory."""
 OLDEST_OPSET: Final = 11
 """The first version of ONNX's operators that scales pictures as everybody else does."""
 
@@ -90,14 +92,15 @@ class ExportOptions:
             raise OptionError(
                 f"format={self.format!r} is unknown; models are exported as {', '.join(FORMATS)}, which runs anywhere"
             )
-        self._keep("imgsz", tuple(self.imgsz) if isinstance(self.imgsz, Iterable) else self.imgsz)
+        given: Any = self.imgsz
+        self._keep("imgsz", tuple(given) if isinstance(given, list) else given)
         sides: tuple[Any, ...] = self.imgsz if isinstance(self.imgsz, tuple) else (self.imgsz,)
         if self.imgsz is not None and (len(sides) not in (1, 2) or not all(is_whole(side, 1) for side in sides)):
             raise OptionError(f"imgsz={self.imgsz!r} is not a size; pass a side in pixels or (height, width)")
         for name in ("batch", "max_det"):
             value = getattr(self, name)
-            if not is_whole(value, 1):
-                raise OptionError(f"{name}={value!r} is out of range; pass a whole number from 1")
+            if not is_whole(value, 1, MOST):
+                raise OptionError(f"{name}={value!r} is out of range; pass a whole number from 1 to {MOST}")
             self._keep(name, int(value))
         for name in ("conf", "iou"):
             value = getattr(self, name)
@@ -111,7 +114,7 @@ class ExportOptions:
         if self.opset is not None and not is_whole(self.opset, OLDEST_OPSET):
             raise OptionError(f"opset={self.opset!r} is out of range; pass a whole number from {OLDEST_OPSET}")
         output: Any = self.output
-        if output is not None and not (isinstance(output, str | Path) and str(output)):
+        if output is not None and not (isinstance(output, str | Path) and str(output) and "\0" not in str(output)):
             raise OptionError(f"output={output!r} is no path; pass that of a file or folder")
         self._check_together()
 

@@ -96,7 +96,7 @@ class PartialFile:
         self.path = self.target.with_name(f".{self.target.name}.{secrets.token_hex(4)}{PARTIAL}")
         file = self.path.open("xb")
         try:
-            if _lock(file) and self.path.exists():
+            if _lock(file) is not False and self.path.exists():
                 return file
         except BaseException:
             file.close()
@@ -109,21 +109,23 @@ class PartialFile:
         for path in self.target.parent.iterdir():
             if path.name.startswith(f".{self.target.name}.") and path.name.endswith(PARTIAL):
                 with contextlib.suppress(OSError), path.open("rb+") as file:
-                    if _lock(file):
+                    if _lock(file):  # where there are no locks, it may be another's who is still writing
                         path.unlink()
 
     def _unwritable(self, error: OSError) -> ExportError:
         return ExportError(f"{self.target} cannot be written: {error.strerror or error}{way_out(error)}")
 
 
-def _lock(file: IO[bytes]) -> bool:
-    """Take the lock of a file, which ends with whoever holds it; False where another has it.
+def _lock(file: IO[bytes]) -> bool | None:
+    """Take the lock of a file, which ends with whoever holds it; False where another has it, None where there are no locks.
 
-    Windows has no need of it: what is open there cannot be removed.
+    Some network file systems have none. Windows has no need of it: what is open there cannot be removed.
     """
     if sys.platform != "win32":
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        except OSError:
+            return None
     return True

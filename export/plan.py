@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from framehook.export.layouts import check_suppressible
 from framehook.export.options import ExportOptions
 from framehook.export.progress import Stage
 from framehook.inference.backends import OnnxBackend
@@ -51,11 +52,18 @@ def origin_of(detector: Detector) -> Origin:
         raise ExportError(
             f"{backend.network.source} is a {type(backend).__name__}, and only ONNX files and PyTorch networks can be exported"
         )
+    check_unchanged(detector)
     path = Path(backend.network.source).absolute() if module is not None else getattr(backend, "path", None)
     if path is None or not path.is_file():  # a module of a user's own, named after its class
         return Origin(Path(backend.network.source).stem, None, Path(), module)
     beside = path.parent not in (bundled_model().absolute().parent, models_folder().absolute())
     return Origin(path.stem, path, path.parent if beside else Path(), module, path.stat().st_size)
+
+
+def check_unchanged(detector: Detector) -> None:
+    """Raise ModelFormatError where an ONNX file was changed or removed since it was loaded, as it is read once more."""
+    if isinstance(detector.backend, OnnxBackend):
+        detector.backend.check_unchanged()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +96,15 @@ def plan(detector: Detector, options: ExportOptions) -> Plan:
         )
     if detector.decoder.name not in known_decoders():
         raise OptionError(
-            f"decoder '{detector.decoder.name}' has no name by which others could run the file; give it one, here and there "
-            "(register_decoder)"
+            f"decoder '{detector.decoder.name}' is not registered, so that nothing could run the file; register it here, and "
+            "where it will run: register_decoder"
         )
     if getattr(detector.backend, "dtype", "float32") != "float32":
         raise OptionError(
             f"{network.source} computes in a narrow type; load it in float32, and pass half=True for a narrow file"
         )
+    if options.nms:
+        check_suppressible(detector.decoder.name)
     picture = image_input(network)
     batch = picture.shape[0] or options.batch
     if options.batch not in (1, batch) and not options.dynamic:

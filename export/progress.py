@@ -77,4 +77,4 @@ class Way:
     @property
     def _begin(self) -> float:
         stages = list(self._lengths)
-        return sum(self._lengths[each] for each in stages[: stages.index(Stage(self.stage))])
+        return sum((self._lengths[each] for each in stages[: stages.index(Stage(self.stage))]), start=0.0)

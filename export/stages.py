@@ -21,6 +21,7 @@ from framehook.export.graph_suppress import (
     propose_yolox,
     suppress,
 )
+from framehook.export.layouts import FINISHED, ON_GRIDS, check_suppressible
 from framehook.inference.backends.companions import Companions
 from framehook.inference.decoders.metadata import baked_into, declared_count, describe
 from framehook.inference.decoders.nanodet import class_columns, grids_of
@@ -35,12 +36,6 @@ FRAME: Final = "frame"
 """The input of a graph that does its own preprocessing: H x W x 3 uint8 BGR, one frame of any size."""
 DETECTIONS: Final = "detections"
 """The output of a graph that does its own suppression: N x max_det x 6 float32, as layout `end2end` describes it."""
-
-_FINISHED: Final = "end2end"
-_SUPPRESSED: Final = ("yolo", "yolov5", "yolox", "nanodet")
-"""Layouts whose candidates overlap, and can be decoded by operators of ONNX."""
-_ON_GRIDS: Final = ("yolox", "nanodet")
-"""Those of them that are decoded on the cells of one input size."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,18 +91,15 @@ def add_stages(
     graph = Graph(model)
     network = network_of(graph)
     picture = image_input(network)
-    finished = layout == _FINISHED
-    if nms is not None and not finished and layout not in _SUPPRESSED:
-        raise OptionError(
-            f"nms cannot be built into a graph of layout '{layout}', only of {', '.join(_SUPPRESSED)}; leave nms out: what a "
-            "layout needs is done when the file is run"
-        )
+    finished = layout == FINISHED
+    if nms is not None:
+        check_suppressible(layout)
     baked = baked_into(network)
     if preprocess:
         if baked.frames:
             raise OptionError("preprocess: the model takes whole frames already; leave preprocess out")
         _check_picture(network, picture, form, input_size)
-    if preprocess or (nms is not None and layout in _ON_GRIDS and not baked.frames):
+    if preprocess or (nms is not None and layout in ON_GRIDS and not baked.frames):
         graph.fix(picture.name, _axes(form, input_size, batch=preprocess))
     renamed: dict[str, str] = {}
     for name, wanted in ((FRAME, preprocess), (DETECTIONS, preprocess if finished else nms is not None)):
@@ -125,7 +117,7 @@ def add_stages(
         _append_suppression(graph, layout, network, input_size, nms, placement)
     elif finished and placement is not None:
         _append_mapping(graph, placement)
-    told = describe(layout if nms is None else _FINISHED, dataclasses.replace(form, size=input_size), baked=baked)
+    told = describe(layout if nms is None else FINISHED, dataclasses.replace(form, size=input_size), baked=baked)
     return Staged(graph.model, network_input, outputs, told)
 
 
@@ -178,8 +170,8 @@ def _prepend_preprocessing(
 def _append_mapping(graph: Graph, placement: Placement) -> None:
     """Put finished detections in frame pixels in the place of all outputs."""
     ops = Operators(graph, "framehook/detections")
-    raw, shape = _proposals(graph, ops, _FINISHED)
-    _check_fit(_FINISHED, shape, "N x max x 6", columns=(6, 6))
+    raw, shape = _proposals(graph, ops, FINISHED)
+    _check_fit(FINISHED, shape, "N x max x 6", columns=(6, 6))
     boxes = to_frame(ops, ops.slice(raw, 0, 4, axis=2), placement)
     ops("Concat", boxes, ops.slice(raw, 4, 6, axis=2), axis=2, out=DETECTIONS)
     _set_output(graph, ops, [1, shape[1], 6])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +22,8 @@ from framehook.inference.geometry import Fit, Letterbox
 from framehook.inference.network import image_input
 from framehook.inference.options import PredictOptions
 from framehook.inference.preprocess import InputFormat, Preprocessor
+
+log = logging.getLogger("framehook")
 
 MAX_SHAPES = 4
 """Shapes of input for which buffers are kept; lists of pictures of many lengths would pile them up otherwise."""
@@ -145,9 +148,15 @@ class Detector:
         return frozenset(numbers)
 
     def check(self, options: PredictOptions) -> None:
-        """Raise OptionError where options do not fit this model."""
+        """Raise OptionError where options do not fit this model, and warn of those that come too late for its graph."""
         self.input_size(options)
         self.class_filter(options)
+        if self.baked.nms is not None and (late := _too_late(options, self.baked.nms)):
+            log.warning(
+                "%s suppresses overlaps itself, as it was built: %s cannot be had; export it again for that",
+                self.backend.network.source,
+                " and ".join(late),
+            )
 
     def find(self, images: Sequence[npt.NDArray[np.uint8]], options: PredictOptions) -> Found:
         """Find the boxes of H x W x 3 uint8 BGR images."""
@@ -253,6 +262,20 @@ class Detector:
         for stale in list(self._idle)[:-MAX_SHAPES]:
             self._idle.pop(stale, None)
         self._idle.setdefault((size, batch), deque()).append(preprocessor)
+
+
+def _too_late(options: PredictOptions, baked: Mapping[str, float]) -> list[str]:
+    """The options that ask for more than a graph gives that suppresses with `baked` thresholds."""
+    late = []
+    if options.conf < baked["conf"]:
+        late.append(f"conf={options.conf:g} (below {baked['conf']:g})")
+    if options.iou not in (PredictOptions().iou, baked["iou"]):
+        late.append(f"iou={options.iou:g} (it is {baked['iou']:g})")
+    if options.max_det > max(baked["max_det"], PredictOptions().max_det):
+        late.append(f"max_det={options.max_det} (over {baked['max_det']:g})")
+    if options.agnostic_nms:
+        late.append("agnostic_nms")
+    return late
 
 
 def _in_frame(found: Candidates, placement: Letterbox) -> Boxes:

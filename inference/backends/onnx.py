@@ -151,6 +151,11 @@ class OnnxBackend:
             ) from error
         return outputs
 
+    def check_unchanged(self) -> None:
+        """Raise ModelFormatError where the file is not what was loaded any more."""
+        if not self.path.is_file() or self.path.stat().st_mtime_ns != self._written:
+            raise ModelFormatError(f"{self.path} was changed or removed since it was loaded; make a new Model of it")
+
     def check_inputs(self) -> None:
         """Raise ModelFormatError where the graph takes inputs that nothing can be put into."""
         if unknown := self._companions.unknown:
@@ -177,8 +182,7 @@ class OnnxBackend:
             return self
         with self._lock:
             if self._throughput is None:
-                if not self.path.is_file() or self.path.stat().st_mtime_ns != self._written:
-                    raise ModelFormatError(f"{self.path} was changed or removed since it was loaded; make a new Model of it")
+                self.check_unchanged()
                 self._throughput = OnnxBackend(self.path, device="cpu", threads=1)
             return self._throughput
 

@@ -46,6 +46,16 @@ def test_json_is_all_there_is_on_standard_output(framehook, tmp_path):
     assert list(report["stages"]) == ["network", "simplify", "write"]
 
 
+def test_a_file_that_is_there_is_told_of_even_where_a_callback_fails_at_the_end(framehook, tmp_path):
+    (tmp_path / "upload.py").write_text(
+        "def on_export_end(exporter):\n    raise ValueError('upload failed')\n", encoding="utf-8"
+    )
+    told = framehook("export", "person320", "--no-verify", "-o", "person.onnx", "--callbacks", "upload.py")
+    assert told.code == 1
+    assert told.out.startswith("person320.onnx -> person.onnx, in ")
+    assert "callback 'on_export_end' failed in on_export_end: ValueError: upload failed" in told.err
+
+
 def test_help_names_every_option_of_the_library_with_its_default(framehook):
     text = " ".join(framehook("export", "--help").out.split())
     options = ExportOptions()

@@ -1,6 +1,7 @@
 """The engine: what fires when, what lies where when it ends, however it ends."""
 
 import ast
+import errno
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from framehook import Callback, Model
 from framehook.export.exporter import Exporter
+from framehook.export.graph import read_graph
 from framehook.export.options import ExportOptions
 from framehook.export.snapshot import ExportSnapshot
 from framehook.inference.backends import FunctionBackend
@@ -26,7 +28,6 @@ from framehook.inference.errors import (
     ExportError,
     ModelFormatError,
     OptionError,
-    ParityError,
     RunError,
     SourceNotFoundError,
 )
@@ -285,7 +286,7 @@ def test_what_is_no_onnx_file_and_no_network_cannot_be_exported():
 
 def test_a_decoder_that_others_cannot_name_is_refused(tiny):
     decoder = FunctionDecoder(lambda outputs, *, input_size, conf: [Candidates.empty()], name="private")
-    with pytest.raises(OptionError, match=r"decoder 'private' has no name by which others could run the file"):
+    with pytest.raises(OptionError, match=r"decoder 'private' is not registered, so that nothing could run the file"):
         Model(tiny, decoder=decoder).export()
 
 
@@ -294,6 +295,14 @@ def test_what_has_suppression_built_in_is_not_built_on(tiny):
     assert path.name == "tiny_nms.onnx"
     with pytest.raises(OptionError, match="has preprocessing or suppression built in, so nothing more can be made of it"):
         Model(path).export(preprocess=True)
+
+
+def test_options_that_come_too_late_for_a_file_are_told_of(tiny, gradient, caplog):
+    model = Model(Model(tiny).export(nms=True, verify=False))
+    model.predict(gradient, conf=0.25, max_det=10)
+    assert caplog.text == ""
+    model.predict(gradient, conf=0.001, iou=0.3, agnostic_nms=True)
+    assert "conf=0.001 (below 0.01) and iou=0.3 (it is 0.7) and agnostic_nms cannot be had; export it again" in caplog.text
 
 
 def test_a_quantised_graph_is_no_source_of_other_numbers(tmp_path, gradient):
@@ -328,14 +337,13 @@ def test_weights_that_are_gone_are_told_in_one_line(tiny, tmp_path):
 def test_more_than_one_file_can_hold_is_refused_before_it_is_read(tiny, tmp_path):
     model = onnx.load(tiny)
     (weights,) = (each for each in model.graph.initializer if each.name == "weights")
-    loaded = Model(tiny)
     weights.ClearField("raw_data")
     weights.data_location = TensorProto.EXTERNAL
     for key, value in (("location", "huge.data"), ("offset", "0"), ("length", str(3 << 30))):
         weights.external_data.add(key=key, value=value)
     onnx.save(model, tiny)
     with pytest.raises(ExportError, match=r"tiny\.onnx has 3\.2 GB, and one ONNX file holds 2\.1 GB at most"):
-        loaded.export(verify=False)
+        read_graph(tiny)
 
 
 def test_the_version_of_the_operators_can_be_chosen(tiny, tmp_path):
@@ -414,12 +422,35 @@ def test_without_verifying_the_report_says_so(tiny):
     assert not exporter.report.proven
 
 
-def test_a_source_that_was_changed_since_it_was_loaded_does_not_pass_the_gate(tiny, tmp_path, gradient):
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_source_that_was_changed_since_it_was_loaded_is_not_exported(tiny, tmp_path, gradient, verify):
     model = Model(tiny)
     tiny_model(tiny, seed=1)
-    with pytest.raises(ParityError):
-        model.export(data=gradient)
+    with pytest.raises(ModelFormatError, match="was changed or removed since it was loaded"):
+        model.export(data=gradient if verify else None, verify=verify)
     assert names_in(tmp_path) == ["tiny.onnx"]
+    tiny.unlink()
+    with pytest.raises(ModelFormatError, match="was changed or removed since it was loaded"):
+        model.export(verify=False)
+
+
+def test_suppression_that_a_layout_cannot_have_is_refused_before_anything_is_begun(data_dir):
+    model = Model(data_dir / "models" / "pedestrian_ssdlite.onnx")
+    with pytest.raises(OptionError, match="nms cannot be built into a graph of layout 'tf_detection'"):
+        Exporter(model, nms=True)
+
+
+def test_files_appear_where_there_are_no_locks(tiny, tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+
+    def no_locks(file, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    other = tmp_path / ".out.onnx.12345678.partial.onnx"
+    other.touch()
+    Model(tiny).export(output=tmp_path / "out.onnx", verify=False)
+    assert names_in(tmp_path) == sorted([other.name, "out.onnx", "tiny.onnx"])  # whose it is cannot be told
 
 
 def test_one_model_is_exported_by_several_threads_while_it_runs(tmp_path, gradient):
