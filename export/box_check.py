@@ -151,6 +151,11 @@ class Tally:
         """Frames so far."""
         return len(self._pairs)
 
+    @property
+    def expected(self) -> int:
+        """Detections of the source so far."""
+        return self._matched.expected
+
     def add(self, expected: Sequence[Boxes], found: Sequence[Boxes], proposed: Iterator[Proposed]) -> None:
         """Compare the detections of a few frames."""
         for ours, theirs, every in zip(expected, found, proposed, strict=True):

@@ -302,6 +302,7 @@ class Exporter:
                 network_input=None if staged is None else staged.network_input,
                 network_outputs=() if staged is None else staged.network_outputs,
                 nms=suppression,
+                size=self._plan.size,
                 progress=self._advance,
             )
 
@@ -313,6 +314,7 @@ class Exporter:
         return Suppression(options.conf, options.iou, options.max_det) if options.nms else None
 
     def _reported(self, parity: Parity | None, sample: Sample | None, size: int) -> ExportReport:
+        from framehook.export.file_check import own_layout
         from framehook.export.report import ExportReport
 
         path = self._origin.path
@@ -328,6 +330,7 @@ class Exporter:
             bytes=size,
             left_in_float=self._left_in_float,
             notes=tuple(self._notes),
+            register=own_layout(self._detector.decoder.name),
         )
 
     def _entries(self, form: InputFormat, model: onnx.ModelProto, staged: Staged | None) -> dict[str, str]:

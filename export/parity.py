@@ -37,6 +37,8 @@ NETWORK_FRAMES: Final = 8
 """On how many of the frames, evenly spread, the networks alone are compared."""
 PATIENCE: Final = 60.0
 """After so many seconds the detections of no further frame are compared: an export must not wait for hours."""
+HOPE: Final = 10.0
+"""As `PATIENCE`, where the source has found nothing so far: what is left is unlikely to prove anything."""
 SPEED_SECONDS: Final = 2.0
 """For how long both are timed, in turn: longer where they are so slow that it gives fewer than `SPEED_ROUNDS` rounds."""
 SPEED_ROUNDS: Final = 3
@@ -122,6 +124,7 @@ def compare(
     network_input: str | None = None,
     network_outputs: Sequence[str] = (),
     nms: Suppression | None = None,
+    size: tuple[int, int] | None = None,
     progress: Callable[[float], None] | None = None,
     seconds: float = SPEED_SECONDS,
 ) -> Parity:
@@ -129,13 +132,17 @@ def compare(
 
     In this order, the first difference ends it:
 
-    1. The file loads with no flags, and names the classes and the input that its source has.
+    1. The file loads with no flags, and says what is true of its classes, its layout, its input and the stages in it.
     2. Preprocessing in the file, against `Preprocessor`: on frames, and on made-up pictures of other sizes.
     3. The outputs of the network itself, on the same tensors; in a file with more stages they are taken out of its middle.
        Where the file leaves its batch or its size open, with another batch and size too.
     4. Detections over `CONF`, of every frame: matched one to one with the source's, and judged with those as the truth. A file
        that takes frames is compared with what the source finds in the pixels that the file made, and in its own. With fewer
        than `ENOUGH` of them this proves nothing, which `Parity.proven` tells.
+
+    What makes no difference on these frames beyond single precision's own is not seen: a single weight may be another one if
+    boxes move by no more than hundredths of a pixel for it, or if what it looks for is neither in the frames nor in the made-up
+    pictures.
 
     `export/tolerances.py` says what is allowed, and why. The file runs on the processor, whose arithmetic is exact enough for
     that; the source runs where it was loaded.
@@ -148,6 +155,8 @@ def compare(
         network_input: What the tensor that the network takes is called in the file; None where nothing was merged onto it.
         network_outputs: What its raw outputs are called in the file; empty where nothing was merged onto it.
         nms: What suppression in the file is built with; None where it has none.
+        size: (width, height) of its network's input that was asked for, or what a run takes first where that stays open; None
+            for the source's own.
         progress: Called with how much is done, 0..1.
         seconds: As `SPEED_SECONDS`.
 
@@ -157,7 +166,8 @@ def compare(
     """
     inner = InnerNetwork(exported, network_input or "", network_outputs) if network_outputs else None
     takes_frames = inner is not None and inner.takes_frames
-    target, notes = load_exported(source, exported, merged=inner is not None, takes_frames=takes_frames)
+    own = source.input_size(PredictOptions())
+    target = load_exported(source, exported, takes_frames=takes_frames, nms=nms, size=size or own)
     tell = progress or (lambda part: None)
     pair = _Pair(source, target, inner, kind, nms)
     few = [frames[(2 * number + 1) * len(frames) // (2 * NETWORK_FRAMES)] for number in range(NETWORK_FRAMES)]
@@ -170,7 +180,7 @@ def compare(
         _check_tensors(kind, tensors)
     speed = pair.time(frames, seconds)
     tell(1.0)
-    return Parity(kind, pair.frames, pair.conf, tensors, pixels, boxes, own_pixels, speed, (*notes, *pair.notes))
+    return Parity(kind, pair.frames, pair.conf, tensors, pixels, boxes, own_pixels, speed, tuple(pair.notes))
 
 
 class _Pair:
@@ -309,9 +319,11 @@ class _Pair:
                 computed = dataclasses.replace(computed, outputs=[self._expected(tensor)])
             same.add(self._source.decode(computed, ours).boxes, found, self._proposed(computed, ours))
             tell(same.frames / len(frames))
-            if time.monotonic() - began > PATIENCE and NETWORK_FRAMES <= same.frames < len(frames):
+            limit = PATIENCE if same.expected else HOPE
+            if time.monotonic() - began > limit and NETWORK_FRAMES <= same.frames < len(frames):
+                few = "" if same.expected else ", in which the source finds nothing"
                 self.notes.append(
-                    f"detections were compared on the first {same.frames} of {len(frames)} frames, for {PATIENCE:g} s"
+                    f"detections were compared on the first {same.frames} of {len(frames)} frames, for {limit:g} s{few}"
                 )
                 break
         self.frames = same.frames

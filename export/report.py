@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from framehook.export.box_check import BoxFigures
 from framehook.export.options import ExportOptions
 from framehook.export.parity import Parity
 from framehook.export.tolerances import ENOUGH
+from framehook.inference.errors import one_line
 from framehook.inference.sources.demo import find_demo_clip
 
 _SHORTEST: Final = 0.05
@@ -37,6 +39,8 @@ class ExportReport:
         bytes: Size of the file that was written.
         left_in_float: Operators of an int8 export that compute in float.
         notes: What else there is to know: fallbacks, what could not be done.
+        register: The name of a decoder of a user's own that whoever runs the file has to register first; None where it needs
+            none.
     """
 
     source: str
@@ -50,6 +54,7 @@ class ExportReport:
     tried_on: str | None = None
     left_in_float: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    register: str | None = None
 
     @property
     def seconds(self) -> float:
@@ -63,12 +68,13 @@ class ExportReport:
 
     @property
     def command(self) -> str:
-        """The command that runs the file."""
-        return shlex.join(["framehook", "predict", self._to_try(), "--model", _short(self.path)])
+        """The command that runs the file; where a decoder has to be registered first, no command can."""
+        words = ("framehook", "predict", _no_option(self._to_try()), "--model", _no_option(_short(self.path)))
+        return " ".join(map(_quoted, words))
 
     @property
     def code(self) -> str:
-        """The line of Python that runs the file, after `from framehook import Model`."""
+        """The line of Python that runs the file, after `from framehook import Model` and `register`."""
         return f"Model({_short(self.path)!r}).predict({self._to_try()!r})"
 
     def as_dict(self) -> dict[str, Any]:
@@ -86,18 +92,22 @@ class ExportReport:
             "source_bytes": self.source_bytes,
             "left_in_float": list(self.left_in_float),
             "notes": self._all_notes(),
-            "next": {"command": self.command, "python": self.code},
+            "register": self.register,
+            "next": {"command": self.command if self.register is None else None, "python": self.code},
         }
 
     def lines(self) -> list[str]:
         """All of it for people, a line each, without line breaks or markup."""
         rows = list(self._rows())
         width = max(len(label) for label, _ in rows)
+        if self.register is None:
+            ways = ["Run it:", f"  {self.command}"]
+        else:
+            ways = [f"Run it in a program that has registered the decoder '{one_line(self.register)}' (register_decoder):"]
         return [
-            f"{Path(self.source).name} -> {_short(self.path)}, in {_seconds(self.seconds)}",
-            *(f"  {label:<{width}}  {text}" for label, text in rows),
-            "Run it:",
-            f"  {self.command}",
+            f"{one_line(Path(self.source).name)} -> {one_line(_short(self.path))}, in {_seconds(self.seconds)}",
+            *(f"  {label:<{width}}  {one_line(text)}" for label, text in rows),
+            *ways,
             f"  from framehook import Model; {self.code}",
         ]
 
@@ -115,7 +125,10 @@ class ExportReport:
             yield "took", ", ".join(told)
 
     def _all_notes(self) -> list[str]:
-        return [*self.notes, *(self.parity.notes if self.parity is not None else ())]
+        notes = [*self.notes, *(self.parity.notes if self.parity is not None else ())]
+        if self.register is not None:
+            notes.append(f"whoever runs it has to register the decoder '{self.register}' first (register_decoder)")
+        return notes
 
     def _to_try(self) -> str:
         if self.tried_on is not None:
@@ -211,6 +224,20 @@ def _short(path: Path) -> str:
         return str(path.relative_to(Path.cwd()))
     except (ValueError, OSError):  # it lies elsewhere, or the working directory is gone
         return str(path)
+
+
+def _no_option(word: str) -> str:
+    """A word that no command takes for one of its options."""
+    return f"./{word}" if word.startswith("-") else word
+
+
+def _quoted(word: str) -> str:
+    """A word as a shell takes it, on one line: with what breaks lines in the notation that bash and zsh know."""
+    if word.isprintable():
+        return shlex.quote(word)
+    escaped = word.replace("\\", "\\\\").replace("'", "\\'")
+    plain = (each if each.isprintable() else "".join(f"\\x{byte:02x}" for byte in os.fsencode(each)) for each in escaped)
+    return f"$'{''.join(plain)}'"
 
 
 def _plain(value: Any) -> Any:

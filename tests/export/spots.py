@@ -6,8 +6,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from framehook.inference.decoders.metadata import describe
+from framehook.export.metadata import metadata_of
+from framehook.export.options import ExportOptions
+from framehook.inference.detector import Detector
 from framehook.inference.load import load_detector
+from framehook.inference.network import image_input
 
 SIDE, CELL = 64, 8
 CELLS = SIDE // CELL
@@ -91,15 +94,21 @@ def exported(source: Path, path: Path, change=None, *, entries=None) -> Path:
         source: The model.
         path: Where to.
         change: Called with the graph before it is written.
-        entries: Metadata that is written over the true one.
+        entries: Metadata that is written over the true one; None leaves an entry out.
     """
     detector, model = load_detector(source), onnx.load(source)
     if change is not None:
         change(model.graph)
-    told = {**describe(detector.decoder, detector.form), "names": str(dict(detector.names)), **(entries or {})}
-    helper.set_model_props(model, told)
+    told = {**entries_of(detector), **(entries or {})}
+    helper.set_model_props(model, {key: text for key, text in told.items() if text is not None})
     onnx.save(model, path)
     return path
+
+
+def entries_of(detector: Detector, stages=None) -> dict[str, str]:
+    """The metadata of an honest export."""
+    batch = image_input(detector.backend.network).shape[0] or 1
+    return metadata_of(detector, ExportOptions(), detector.form, batch=batch, opset=17, stages=stages or {})
 
 
 def constant(graph: onnx.GraphProto, name: str) -> np.ndarray:

@@ -10,6 +10,7 @@ from onnx import helper
 
 from framehook.export.accuracy import judge
 from framehook.export.box_check import Proposed, match
+from framehook.export.file_check import own_layout
 from framehook.export.frames import take_frames
 from framehook.export.parity import compare
 from framehook.export.pixel_check import PixelComparison, charts
@@ -18,15 +19,14 @@ from framehook.export.tensor_check import TensorComparison
 from framehook.export.tolerances import ENOUGH, tolerance_for
 from framehook.inference.backends import FunctionBackend
 from framehook.inference.boxes import Boxes
-from framehook.inference.decoders import FunctionDecoder, get_decoder, register_decoder, registry
+from framehook.inference.decoders import FunctionDecoder, get_decoder, known_decoders, register_decoder, registry
 from framehook.inference.decoders.base import Candidates
-from framehook.inference.decoders.metadata import describe
 from framehook.inference.detector import Detector
 from framehook.inference.errors import ExportError, ParityError
 from framehook.inference.load import load_detector
 from framehook.inference.options import PredictOptions
 from framehook.inference.preprocess import InputFormat, Preprocessor
-from tests.export.spots import NAMES, SIDE, constant, exported, save_spots, set_constant, spotted
+from tests.export.spots import NAMES, SIDE, constant, entries_of, exported, save_spots, set_constant, spotted
 
 EXACT = tolerance_for("float")
 
@@ -48,17 +48,21 @@ def gate(source, path, frames, **options):
     return compare(source, path, frames, seconds=0, **options)
 
 
-def merged(path, to, *, preprocess=False, nms=None, change=None, told_nms=None, **form):
-    """Write a file with stages merged on; `change` and changes of the input's format are told nobody."""
+def merged(path, to, *, preprocess=False, nms=None, change=None, told_nms=None, entries=None, **form):
+    """Write a file with stages merged on; `change` and changes of the input's format are told nobody.
+
+    `entries` is as that of `exported`.
+    """
     detector = load_detector(path)
     true = detector.form
     size = detector.input_size(PredictOptions())
     options = {"layout": detector.decoder.name, "input_size": size, "preprocess": preprocess, "nms": nms}
     staged = add_stages(onnx.load(path), form=dataclasses.replace(true, **form), **options)
-    told = add_stages(onnx.load(path), form=true, **options).metadata
+    told = add_stages(onnx.load(path), form=true, **{**options, "nms": told_nms or nms}).metadata
     if change is not None:
         change(staged.model.graph)
-    helper.set_model_props(staged.model, {**told, "names": str(dict(detector.names))})
+    told = {**entries_of(detector, told), **(entries or {})}
+    helper.set_model_props(staged.model, {key: text for key, text in told.items() if text is not None})
     onnx.save(staged.model, to)
     names = {"network_input": staged.network_input, "network_outputs": staged.network_outputs}
     return {**names, "nms": told_nms or nms}
@@ -144,7 +148,7 @@ def test_a_source_that_takes_any_size_is_compared_in_the_size_of_the_file(spots,
     path, _ = spots
     source = Detector(numpy_spots(path), get_decoder("yolo"), names=NAMES, form=InputFormat())
     assert source.input_size(PredictOptions()) != (SIDE, SIDE)
-    found = gate(source, exported(path, tmp_path / "copy.onnx"), frames)
+    found = gate(source, exported(path, tmp_path / "copy.onnx"), frames, size=(SIDE, SIDE))
     assert found.boxes.matched.matched == found.detections > ENOUGH
     assert 0 < found.tensors.difference < 1e-3
 
@@ -160,7 +164,7 @@ def test_a_file_that_says_to_take_any_size_and_does_not_is_seen(spots, frames, t
     anything = Detector(numpy_spots(path), get_decoder("yolo"), names=NAMES, form=fixed.form)
     for source in (fixed, anything):
         with pytest.raises(ParityError, match="cannot be run"):
-            gate(source, copy, frames)
+            gate(source, copy, frames, size=(SIDE, SIDE))
 
 
 def test_a_file_that_takes_any_size_is_compared_in_another_where_its_source_can(frames, tmp_path):
@@ -184,7 +188,7 @@ def test_a_file_that_takes_any_size_is_compared_in_another_where_its_source_can(
     source = load_detector(FunctionBackend(network, metadata=metadata, **shape))
     for side, seen in (("20.0", False), ("20.1", True)):
         model = onnx.parser.parse_model(text % side)
-        helper.set_model_props(model, {**metadata, **describe(source.decoder, source.form)})
+        helper.set_model_props(model, entries_of(source))
         onnx.save(model, tmp_path / "red.onnx")
         if seen:
             with pytest.raises(ParityError, match="output0, row 0"):
@@ -196,16 +200,17 @@ def test_a_file_that_takes_any_size_is_compared_in_another_where_its_source_can(
             assert found.tensors.inputs == 7
 
 
-def test_a_decoder_that_is_a_users_function_is_used_for_both(spots, frames, tmp_path):
+def test_a_decoder_that_nobody_else_can_name_is_refused(spots, frames, tmp_path):
     def mine(outputs, *, input_size, conf):
         return get_decoder("yolo").decode(outputs, input_size=input_size, conf=conf)
 
     path, plain = spots
     source = Detector(plain.backend, FunctionDecoder(mine), names=NAMES, form=plain.form)
-    for entries in ({}, {"framehook.layout": "mine"}):
-        found = gate(source, exported(path, tmp_path / "copy.onnx", entries=entries), frames)
-        assert found.boxes.matched.matched == found.detections > ENOUGH
-        assert found.notes == ("its layout 'mine' is known to this program alone; name the decoder when running it",)
+    with pytest.raises(ParityError, match="read as layout 'yolo', and it has layout 'mine'"):
+        gate(source, exported(path, tmp_path / "copy.onnx"), frames)
+    copy = exported(path, tmp_path / "copy.onnx", entries={"framehook.layout": "mine"})
+    with pytest.raises(ParityError, match=r"cannot be run without flags: .*'mine'"):
+        gate(source, copy, frames)
 
 
 def test_a_decoder_that_is_registered_is_found_by_its_name(spots, frames, tmp_path, monkeypatch):
@@ -217,6 +222,8 @@ def test_a_decoder_that_is_registered_is_found_by_its_name(spots, frames, tmp_pa
     source = Detector(plain.backend, register_decoder(FunctionDecoder(named)), names=NAMES, form=plain.form)
     copy = exported(path, tmp_path / "copy.onnx", entries={"framehook.layout": "named"})
     assert gate(source, copy, frames).notes == ()
+    assert own_layout("named") == "named"
+    assert {own_layout(name) for name in known_decoders() if name != "named"} == {None}
 
 
 def test_without_detections_the_numbers_decide_and_nothing_is_proven(frames, tmp_path):
@@ -235,6 +242,14 @@ def test_time_is_limited_with_a_network_that_takes_long(spots, frames, tmp_path,
     found = gate(source, exported(path, tmp_path / "copy.onnx"), [*frames, *frames])
     assert found.frames == 8
     assert "first 8 of 12 frames" in found.notes[0]
+
+
+def test_a_network_that_finds_nothing_is_given_up_earlier(frames, tmp_path, monkeypatch):
+    path = save_spots(tmp_path / "shy.onnx", bias=-30.0)
+    monkeypatch.setattr("framehook.export.parity.HOPE", 0.0)
+    found = gate(load_detector(path), exported(path, tmp_path / "copy.onnx"), [*frames, *frames])
+    assert found.frames == 8
+    assert "first 8 of 12 frames, for 0 s, in which the source finds nothing" in found.notes[0]
 
 
 # What is wrong ------------------------------------------------------------------------------------------------------------
@@ -285,12 +300,48 @@ def test_proposals_in_another_order_are_seen(spots, frames, tmp_path):
         ({"framehook.layout": "yollo"}, "cannot be run without flags"),
         ({"framehook.pad": "grey"}, "cannot be run"),
         ({"names": "['red', 'green', 'blue', 'horse']"}, "4 classes"),
+        ({"stride": "8"}, "says stride 8, and 32 is right"),
+        ({"stride": "64"}, "says stride 64, and 32 is right"),
+        ({"framehook.size": "[320, 320]"}, r"says framehook.size \[320, 320\], and \[64, 64\] is right"),
+        ({"framehook.nms": '{"conf": 0.01, "iou": 0.7, "max_det": 300}'}, "says nms {.*}, and None is right"),
+        ({"imgsz": "[320, 320]"}, r"says imgsz \[320, 320\], and \[64, 64\] is right"),
+        ({"imgsz": None}, r"says imgsz None, and \[64, 64\] is right"),
+        ({"batch": "2"}, "says batch 2, and 1 is right"),
+        ({"task": "segment"}, "says task segment, and detect is right"),
+        ({"end2end": "True"}, "says end2end True, and False is right"),
     ],
 )
 def test_metadata_that_says_something_else_is_seen(spots, frames, tmp_path, entries, said):
     path, source = spots
     with pytest.raises(ParityError, match=said):
         gate(source, exported(path, tmp_path / "copy.onnx", entries=entries), frames)
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        ({"framehook.nms": None}, "says nms None, and {'conf': 0.01, 'iou': 0.7, 'max_det': 300.0} is right"),
+        ({"framehook.nms": '{"conf": 0.01, "iou": 0.5, "max_det": 300}'}, "says nms {.*0.5.*}, and {.*0.7.*} is right"),
+        ({"framehook.boxes": None}, "says boxes in frame False, and True is right"),
+        ({"framehook.layout": "yolo"}, "read as layout 'yolo', and it has layout 'end2end'"),
+        ({"framehook.size": "[96, 64]"}, r"says size \(height, width\) \[64, 96\], and \[64, 64\] is right"),
+        ({"framehook.fit": "stretch"}, "fit stretch, where its source has center"),
+        ({"end2end": "False"}, "says end2end False, and True is right"),
+        ({"batch": "4"}, "says batch 4, and 1 is right"),
+    ],
+)
+def test_metadata_that_says_something_else_of_the_stages_is_seen(spots, frames, tmp_path, entries, said):
+    path, source = spots
+    names = merged(path, tmp_path / "merged.onnx", preprocess=True, nms=Suppression(), entries=entries)
+    with pytest.raises(ParityError, match=said):
+        gate(source, tmp_path / "merged.onnx", frames, **names)
+
+
+def test_another_size_than_was_asked_for_is_seen(spots, frames, tmp_path):
+    path, source = spots
+    copy = exported(path, tmp_path / "copy.onnx")
+    with pytest.raises(ParityError, match=r"says size \(height, width\) \[64, 64\], and \[64, 96\] is right"):
+        gate(source, copy, frames, size=(96, 64))
 
 
 @pytest.mark.parametrize("form", [{"rgb": False}, {"pad": 113}, {"scale": 1 / 256}, {"mean": (0.0, 0.01, 0.0)}])
@@ -518,6 +569,15 @@ def test_pixels_of_large_inputs_may_be_off_by_what_single_precision_cannot_tell(
     others = ours.copy()
     others[0, 2] += 0.002
     assert compared(ours, others).error == pytest.approx(2)
+
+
+def test_scores_are_judged_by_what_the_class_reaches():
+    ours = np.random.default_rng(0).uniform(0, 0.5, (1, 84, 100))
+    ours[:, :4] *= 1280
+    for off, seen in ((1e-5, False), (1e-4, False), (4e-4, True)):
+        others = ours.copy()
+        others[0, 50, 7] += off
+        assert (compared(ours, others).error > 1) == seen
 
 
 def test_the_made_up_pictures_tell_channels_edges_and_corners_apart():

@@ -1,8 +1,11 @@
 """What an export tells when it is done."""
 
 import json
+import os
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,13 +14,16 @@ from framehook import Model
 from framehook.export import report as report_module
 from framehook.export.accuracy import Accuracy
 from framehook.export.box_check import BoxFigures, Matched
+from framehook.export.exporter import Exporter
 from framehook.export.options import ExportOptions
 from framehook.export.parity import Parity, Speed
 from framehook.export.pixel_check import PixelFigures
 from framehook.export.report import ExportReport
 from framehook.export.tensor_check import TensorFigures
 from framehook.export.tolerances import tolerance_for
+from framehook.inference.decoders import FunctionDecoder, get_decoder, register_decoder, registry
 from framehook.inference.load import bundled_model
+from tests.export.spots import save_spots
 
 SPEED = Speed((8.0, 4.0), (10.0, 5.0), 9)
 """Median times of source and export, in milliseconds."""
@@ -159,3 +165,59 @@ def test_no_line_is_broken_and_figures_are_not_flattered():
     assert said(everything.lines(), "pixels") == "exactly the same pixels"
     slow = Parity(**{**{name: getattr(parity(), name) for name in Parity.__slots__}, "speed": Speed((1, 4), (2.0, 8.0), 3)})
     assert said(report(parity=slow).lines(), "speed").endswith("0.25 x as fast")
+
+
+def test_a_decoder_that_has_to_be_registered_first_is_told():
+    told = report(register="mine")
+    lines = told.lines()
+    assert said(lines, "note") == "whoever runs it has to register the decoder 'mine' first (register_decoder)"
+    assert lines[-2:] == [
+        "Run it in a program that has registered the decoder 'mine' (register_decoder):",
+        "  from framehook import Model; Model('/models/yolo.onnx').predict('street.mp4')",
+    ]
+    assert not any("framehook predict" in line for line in lines)
+    assert told.as_dict()["next"]["command"] is None
+    assert told.as_dict()["register"] == "mine"
+    assert told.as_dict()["notes"] == ["whoever runs it has to register the decoder 'mine' first (register_decoder)"]
+
+
+def test_names_that_look_like_options_are_no_options(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    told = report(tmp_path / "-x.onnx", tried_on="-clip.mp4")
+    assert told.command == "framehook predict ./-clip.mp4 --model ./-x.onnx"
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="the notation is that of bash and zsh")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "two\nlines.onnx",
+        'it\'s\r\n"two".onnx',
+        "a\u2028b\\n.onnx",
+        "it's\ttabs.onnx",
+        "a\u00adb\udcff0.onnx",
+        "plain it's.onnx",
+    ],
+)
+def test_line_breaks_in_names_break_no_lines(monkeypatch, tmp_path, name):
+    monkeypatch.chdir(tmp_path)
+    told = report(tmp_path / name, source=f"/models/{name}", notes=(f"{name} is a name",), about=f"frames of {name}")
+    assert all(len(line.splitlines()) == 1 for line in told.lines())
+    shown = subprocess.run(
+        ["bash", "-c", told.command.replace("framehook", "printf '%s|'", 1)], capture_output=True, check=True
+    )
+    assert os.fsdecode(shown.stdout).split("|")[3] == name
+    assert eval(told.code.split(".predict")[0], {"Model": str}) == name
+
+
+def test_an_export_with_a_decoder_of_ones_own_says_that_it_has_to_be_registered(monkeypatch, tmp_path):
+    def mine(outputs, *, input_size, conf):
+        return get_decoder("yolo").decode(outputs, input_size=input_size, conf=conf)
+
+    monkeypatch.setattr(registry, "_added", {})
+    register_decoder(FunctionDecoder(mine))
+    path = save_spots(tmp_path / "spots.onnx")
+    for decoder, register in (("mine", "mine"), ("yolo", None)):
+        exporter = Exporter(path, decoder=decoder, data="testsrc:64x48@30:2", output=tmp_path / f"{decoder}.onnx")
+        exporter.run()
+        assert exporter.report.register == register
