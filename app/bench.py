@@ -67,18 +67,20 @@ def benchmark(
     json_file: str | None = None,
     device: str | None = None,
     decoder: str | None = None,
+    architecture: str | None = None,
     debug: bool = False,
 ) -> int:
     """Measure a model on a source, and tell; returns the exit code.
 
     Args:
         source: What the user typed.
-        model: Path of an `.onnx` file, or None for the bundled detector.
+        model: Path of an `.onnx` or `.pt` file, or None for the bundled detector.
         frames: Frames of a pass over a file, or of a live run; None for as many as fit into the time.
         seconds: How long to measure, about.
         json_file: Where to save the figures as JSON; `-` prints them in place of the table.
         device: As for `Model`.
         decoder: As for `Model`.
+        architecture: As for `Model`.
         debug: Show what the library logs in detail.
 
     Raises:
@@ -96,7 +98,7 @@ def benchmark(
     if target is not None and not target.parent.is_dir():
         raise OptionError(f"--json {target}: there is no folder {target.parent}; make it first")
     out, err = output(), diagnostics()
-    chosen = Model(model, device=device, decoder=decoder)
+    chosen = Model(model, device=device, decoder=decoder, architecture=architecture)
     with logged_to(err, debug=debug), _Steps(err) as steps:
         opened = open_source(source, reconnect=False)
         if opened.info.live:

@@ -6,6 +6,7 @@ Whatever is slow to import (OpenCV, ONNX Runtime ...) is imported by the command
 from __future__ import annotations
 
 import contextlib
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -74,6 +75,10 @@ Device = Annotated[
 ]
 DecoderName = Annotated[
     str | None, typer.Option("--decoder", metavar="NAME", help="How its outputs are laid out. [default: recognised]")
+]
+ArchitectureName = Annotated[
+    str | None,
+    typer.Option("--architecture", metavar="NAME", help="The network of a checkpoint that holds weights alone: yolo11n."),
 ]
 
 
@@ -185,6 +190,7 @@ def detect(
     no_reconnect: Annotated[bool, typer.Option("--no-reconnect", help="End where a camera or stream is lost.")] = False,
     device: Device = None,
     decoder: DecoderName = None,
+    architecture: ArchitectureName = None,
     debug: Debug = False,
 ) -> int:
     """Run `predict` or `track`, which differ in the tracker alone."""
@@ -237,7 +243,7 @@ def detect(
     options: PredictArgs = {name: value for name, value in given.items() if value is not None}  # type: ignore[assignment]
     if overlay:
         options["overlay"] = arguments.overlay_list(overlay)
-    chosen = Model(model, device=device, decoder=decoder)
+    chosen = Model(model, device=device, decoder=decoder, architecture=architecture)
     for file in callbacks or ():
         load_callbacks(file, chosen.callbacks)
     opening = {"open_timeout": open_timeout, "read_timeout": read_timeout, "reconnect": False if no_reconnect else None}
@@ -265,11 +271,14 @@ def detect(
 def models(
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="FILE | pull NAME", help="An .onnx file, or a name; pull downloads models.", show_default=False),
+        typer.Argument(
+            metavar="FILE | pull NAME", help="An .onnx or .pt file, or a name; pull downloads models.", show_default=False
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="With pull: download it even if it is there.")] = False,
     device: Device = None,
     decoder: DecoderName = None,
+    architecture: ArchitectureName = None,
     debug: Debug = False,
 ) -> None:
     """Tell what a model is; list those that are bundled and those that can be pulled; pull some."""
@@ -292,7 +301,7 @@ def models(
     path = bundled_model() if words[0] == BUNDLED else Path(words[0]).expanduser()
     if not path.exists():
         path = registry.find_model(words[0]) or path
-    backend = open_backend(path, device)
+    backend = open_backend(path, device, layout=decoder, architecture=architecture)
     try:
         detector = load_detector(backend, decoder=decoder)
     except UnknownLayoutError as error:
@@ -300,7 +309,9 @@ def models(
             raise
         print_unrecognised(output(), backend, path, error)
         return
-    print_model(output(), detector, path)
+    chosen = {"--decoder": decoder, "--architecture": architecture}
+    typed = shlex.join([words[0], *(part for key, value in chosen.items() if value for part in (key, value))])
+    print_model(output(), detector, path, typed=typed, debug=debug)
 
 
 @app.command()
@@ -355,9 +366,7 @@ def export(
     as_json: Json = False,
     device: Device = None,
     decoder: DecoderName = None,
-    architecture: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The network of a checkpoint that holds weights alone: yolo11n.")
-    ] = None,
+    architecture: ArchitectureName = None,
     debug: Debug = False,
 ) -> int:
     """Turn MODEL into an ONNX file that is proven to find the same and runs without PyTorch."""
@@ -427,13 +436,22 @@ def benchmark(
     ] = None,
     device: Device = None,
     decoder: DecoderName = None,
+    architecture: ArchitectureName = None,
     debug: Debug = False,
 ) -> int:
     """Measure a model here: the network alone, and whole runs over SOURCE."""
     from framehook.app.bench import benchmark as measure
 
     return measure(
-        source, model=model, frames=frames, seconds=seconds, json_file=json_file, device=device, decoder=decoder, debug=debug
+        source,
+        model=model,
+        frames=frames,
+        seconds=seconds,
+        json_file=json_file,
+        device=device,
+        decoder=decoder,
+        architecture=architecture,
+        debug=debug,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -14,22 +15,37 @@ from framehook.inference.backends import Backend
 from framehook.inference.detector import Detector
 from framehook.inference.errors import UnknownLayoutError
 from framehook.inference.load import BUNDLED, bundled_model
-from framehook.inference.network import TensorInfo, image_input
+from framehook.inference.nets.architecture import Architecture
+from framehook.inference.network import TensorInfo, channels_last, image_input
 from framehook.inference.preprocess import InputFormat
 from framehook.inference.registry import Registry
 
 LONGEST: Final = 160
 """Characters of a metadata entry or of a list of classes that are shown."""
+_OURS: Final = "framehook."
+_OTHER_HEAD: Final = {
+    True: "its other head gives boxes without overlaps: --decoder end2end",
+    False: "its other head gives all boxes, whose overlaps are suppressed here: --decoder yolo",
+}
+"""Of a network with two heads, what the other one is and how to choose it; by whether the chosen one needs suppression."""
 
 
-def print_model(console: Console, detector: Detector, path: Path) -> None:
-    """Say what a model is: how its outputs are read, what it finds, what it takes, where it runs."""
-    _print_rows(console, path, _rows(detector))
+def print_model(console: Console, detector: Detector, path: Path, *, typed: str | None = None, debug: bool = False) -> None:
+    """Say what a model is: how its outputs are read, what it finds, what it takes, where it runs, and what to do with it.
+
+    Args:
+        console: Where to.
+        detector: The model.
+        path: Its file.
+        typed: What names it on the command line, with the options that belong to it; None for its path alone.
+        debug: Show all of its metadata, that which repeats the rest, too.
+    """
+    _print_rows(console, path, _rows(detector, typed or shlex.quote(str(path)), debug=debug))
 
 
 def print_unrecognised(console: Console, backend: Backend, path: Path, reason: UnknownLayoutError) -> None:
     """Say what can be said of a model that no decoder reads, and what to do about it."""
-    _print_rows(console, path, [("layout", "not recognised"), *_network_rows(backend)])
+    _print_rows(console, path, [("layout", "not recognised"), *_network_rows(backend, debug=True)])
     console.print(in_shell_terms(str(reason)))
 
 
@@ -65,10 +81,15 @@ def _print_rows(console: Console, path: Path, rows: Iterable[tuple[str, str]]) -
     print_rows(console, rows)
 
 
-def _rows(detector: Detector) -> Iterator[tuple[str, str]]:
+def _rows(detector: Detector, typed: str, *, debug: bool) -> Iterator[tuple[str, str]]:
     form = detector.form
+    net = getattr(getattr(detector.backend, "module", None), "architecture", None)  # of a network of ours in PyTorch
+    if isinstance(net, Architecture):
+        yield "network", _short(f"{net.name}, PyTorch")
     after = "overlaps are suppressed here" if detector.decoder.needs_nms else "boxes come out without overlaps"
     yield "layout", f"{detector.decoder.name}, {after}"
+    if isinstance(net, Architecture) and net.one_to_one:
+        yield "", _OTHER_HEAD[detector.decoder.needs_nms]
     baked = detector.baked
     if baked.nms is not None:
         chosen = " ".join(f"{name}={value:g}" for name, value in baked.nms.items())
@@ -83,7 +104,10 @@ def _rows(detector: Detector) -> Iterator[tuple[str, str]]:
         picture += " or another size"
     yield "picture", picture
     yield "pixels", _pixels(form)
-    yield from _network_rows(detector.backend)
+    yield from _network_rows(detector.backend, debug=debug)
+    yield "try", f"framehook track 0 --model {typed}"
+    if isinstance(net, Architecture):
+        yield "", f"framehook export {typed}"
 
 
 def _pixels(form: InputFormat) -> str:
@@ -96,14 +120,15 @@ def _pixels(form: InputFormat) -> str:
     return text
 
 
-def _network_rows(backend: Backend) -> Iterator[tuple[str, str]]:
+def _network_rows(backend: Backend, *, debug: bool) -> Iterator[tuple[str, str]]:
     network = backend.network
     for label, tensors in (("input", network.inputs), ("output", network.outputs)):
         for number, tensor in enumerate(tensors):
-            yield "" if number else label, _tensor(tensor)
+            yield "" if number else label, _tensor(tensor, is_picture=label == "input")
     yield "runs on", backend.device
-    for number, (key, value) in enumerate(sorted(network.metadata.items())):
-        yield "" if number else "metadata", f"{key} = {_short(value)}"
+    shown = [key for key in sorted(network.metadata) if debug or not key.startswith(_OURS)]
+    for number, key in enumerate(shown):
+        yield "" if number else "metadata", f"{_short(key)} = {_short(network.metadata[key])}"
 
 
 def _is_fixed(detector: Detector) -> bool:
@@ -114,11 +139,18 @@ def _classes(names: Mapping[int, str]) -> str:
     return f"{len(names)}: {_short(', '.join(names.values()))}"
 
 
-def _tensor(tensor: TensorInfo) -> str:
-    shape = " x ".join("N" if axis is None else str(axis) for axis in tensor.shape)
-    return f"{tensor.name}  {tensor.dtype} {shape}"
+def _tensor(tensor: TensorInfo, *, is_picture: bool) -> str:
+    """`images  float32 N x 3 x H x W`; an open axis whose meaning is not known is a question mark."""
+    axes = "N" + "?" * (len(tensor.shape) - 1)
+    if is_picture and len(tensor.shape) == 4:
+        axes = "NHWC" if channels_last(tensor) else "NCHW"
+    elif is_picture and len(tensor.shape) == 3:
+        axes = "HWC"
+    shape = " x ".join(letter if axis is None else str(axis) for letter, axis in zip(axes, tensor.shape, strict=False))
+    return f"{_short(tensor.name)}  {tensor.dtype} {shape}"
 
 
 def _short(text: str) -> str:
-    text = " ".join(text.split())
+    """A text of a file on one line, without what a terminal would act on."""
+    text = "".join(each if each.isprintable() else "?" for each in " ".join(text.split()))
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]} ..."

@@ -16,9 +16,8 @@ from framehook.app.streams import OutputError
 from framehook.inference.errors import (
     CallbackError,
     FramehookError,
-    InferenceError,
+    ModelError,
     OptionError,
-    UnknownLayoutError,
     did_you_mean,
     one_line,
 )
@@ -86,7 +85,7 @@ def _explained(error: BaseException) -> tuple[str, int]:
         error = missing_library(error) or error
     if isinstance(error, FramehookError):
         line = one_line(error)
-        if isinstance(error, OptionError | UnknownLayoutError | InferenceError):
+        if isinstance(error, OptionError | ModelError):
             line = in_shell_terms(line)
         return line, WRONG_USE if error.wrong_use else FAILED
     if _is_usage_error(error):
@@ -101,7 +100,7 @@ def in_shell_terms(line: str) -> str:
     """A message of the library about its options, in terms of the options of the command line."""
     for said, meant in _IN_SHELL:
         line = line.replace(said, meant)
-    names = "|".join((*OPTION_NAMES, "decoder", "device"))
+    names = "|".join((*OPTION_NAMES, "architecture", "decoder", "device"))
     return re.sub(rf"(?<![\w-])({names})=(?P<value>['\"(\w.-])?", _option, line)
 
 

@@ -153,7 +153,7 @@ class Registry:
             ModelNotFoundError: there is no such name.
             DownloadError: it cannot be had, or is not the one that was pinned or pulled before.
         """
-        from framehook.inference.download import fetch
+        from framehook.inference.download import OtherFileError, fetch
 
         entry = self.entry(name)
         if not force and (there := self.find(name)) is not None:
@@ -164,12 +164,18 @@ class Registry:
             sha256 = fetch(entry.url, self.path_of(name), size=entry.size, sha256=known, progress=progress)
         except DownloadError as error:
             aside = ""
-            if error.__cause__ is None and known and entry.sha256 is None:  # it arrived, and is not what it was before
+            if isinstance(error, OtherFileError) and entry.sha256 is None:  # it is not what it was before
                 aside = f"; to take it nevertheless, delete {self._path_of_record(name)}"
             elif error.__cause__ is not None and entry.sha256:
                 aside = f"; a copy that was downloaded elsewhere can be put at {self.path_of(name)}"
             raise DownloadError(f"{name} cannot be pulled: {error}{aside}") from error
-        self._write_record(entry, sha256)
+        try:
+            self._write_record(entry, sha256)
+        except OSError as error:
+            raise DownloadError(
+                f"{name} is at {self.path_of(name)}, but its checksum cannot be noted in {self._path_of_record(name)}: "
+                f"{error.strerror or error}"
+            ) from error
         return self.path_of(name)
 
     def entry(self, name: str) -> Entry:
@@ -197,8 +203,12 @@ class Registry:
         record = _Record(url=entry.url, sha256=sha256, size=there.st_size, changed=there.st_mtime_ns)
         path = self._path_of_record(entry.name)
         beside = path.with_name(f".{path.name}.{os.getpid()}")
-        beside.write_text(json.dumps(asdict(record), indent=2), encoding="utf-8")
-        beside.replace(path)
+        try:
+            beside.write_text(json.dumps(asdict(record), indent=2), encoding="utf-8")
+            beside.replace(path)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
 
 
 REGISTRY: Final = Registry()

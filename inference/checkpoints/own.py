@@ -25,14 +25,15 @@ HEADER_KEY: Final = "framehook"
 SCHEMA: Final = 1
 """Version of the header's form. It grows when an older reader would misread a header, not when one gains an entry."""
 
+TASK: Final = re.compile(r"[a-z][a-z0-9_]{0,30}", re.ASCII)
+"""What the name of a task may be."""
+
 _MAX_TEXT: Final = 4 * 2**20
 _MAX_CLASSES: Final = 100_000
 _MAX_CLASS_NAME: Final = 500
-_MAX_ROWS: Final = 1000
 _MAX_LEVELS: Final = 16
-_MAX_REPEATS: Final = 100
 _MAX_DEPTH: Final = 16
-_TASK: Final = re.compile(r"[a-z][a-z0-9_]{0,30}", re.ASCII)
+_MAX_BITS: Final = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +78,7 @@ class Header:
             and all(type(each) is int and 0 < each < 2**16 for each in self.stride),
             "up to 16 whole numbers of pixels",
         )
-        _check("task", self.task, type(self.task) is str and _TASK.fullmatch(self.task), "a word such as 'detect'")
+        _check("task", self.task, type(self.task) is str and TASK.fullmatch(self.task), "a word such as 'detect'")
         _check("args", self.args, _is_table(self.args), "a table of plain values")
         _check(
             "figures",
@@ -115,7 +116,8 @@ def parse_header(text: Any) -> Header:
         raise ModelFormatError("its header does not say which schema it follows")
     if entries["schema"] != SCHEMA:
         raise ModelFormatError(
-            f"its header follows schema {entries['schema']}, and this version of Framehook knows {SCHEMA}: update Framehook"
+            f"its header follows schema {reprlib.repr(entries['schema'])}, and this version of Framehook knows {SCHEMA}: "
+            "update Framehook"
         )
     known = {key: value for key, value in entries.items() if key in Header.__dataclass_fields__}
     if missing := sorted({"architecture", "names", "stride"} - known.keys()):
@@ -129,30 +131,10 @@ def parse_header(text: Any) -> Header:
 
 def _check_architecture(value: Any) -> None:
     _check("architecture", value, _is_table(value), "a table of plain values")
-    for key in ("backbone", "head"):
-        rows = value.get(key)
-        _check(
-            f"architecture {key}",
-            rows,
-            type(rows) in (list, tuple) and 0 < len(rows) <= _MAX_ROWS and all(_is_row(row) for row in rows),
-            "rows of [from, repeats, module, arguments]",
-        )
+    for key in ("backbone", "head"):  # what their rows may be is told by `nets.architecture`, which knows what they mean
+        _check(f"architecture {key}", value.get(key), type(value.get(key)) in (list, tuple), "a list of rows")
     count = value.get("nc")
     _check("architecture nc", count, type(count) is int and 0 < count <= _MAX_CLASSES, "the number of classes")
-
-
-def _is_row(row: Any) -> bool:
-    if type(row) not in (list, tuple) or len(row) != 4:
-        return False
-    origin, repeats, module, arguments = row
-    origins = origin if type(origin) in (list, tuple) else [origin]
-    return (
-        all(type(each) is int for each in origins)
-        and type(repeats) is int
-        and 0 < repeats <= _MAX_REPEATS
-        and type(module) is str
-        and type(arguments) in (list, tuple)
-    )
 
 
 def _check_names(value: Any, count: int) -> None:
@@ -181,7 +163,9 @@ def _is_plain(value: Any, depth: int) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) is int or (isinstance(value, float) and math.isfinite(value))  # NumPy's are floats, too
+    if type(value) is int:
+        return value.bit_length() <= _MAX_BITS
+    return isinstance(value, float) and math.isfinite(value)  # NumPy's are floats, too
 
 
 def _is_decimal(key: str) -> bool:

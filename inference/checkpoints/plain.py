@@ -48,7 +48,7 @@ class _Copying:
     def copy(self, value: Any, depth: int) -> Any:
         self.parts += 1
         if self.parts > _MAX_PARTS or depth > _MAX_DEPTH:
-            raise NotPlainError("too large")
+            raise NotPlainError("something that is too large")
         if value is None or type(value) in (bool, int, float, str):
             return value
         if type(value) is Inert and value.of.name in _NAMESPACES:

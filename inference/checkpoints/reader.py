@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from framehook.inference.checkpoints.archive import CheckpointArchive
 from framehook.inference.checkpoints.checkpoint import Checkpoint, Kind
-from framehook.inference.checkpoints.own import HEADER_KEY, parse_header
+from framehook.inference.checkpoints.own import HEADER_KEY, TASK, parse_header
 from framehook.inference.checkpoints.permitted import CheckpointRules
 from framehook.inference.checkpoints.pickled import Inert, Name, read_pickle
 from framehook.inference.checkpoints.plain import NotPlainError, plain, plain_entries
@@ -25,6 +26,8 @@ _MAX_KEY: Final = 500
 _MAX_COPIES: Final = 4
 _MAX_LEVELS: Final = 16
 _MAX_CLASSES: Final = 100_000
+_MAX_CLASS_NAME: Final = 500
+_MAX_TEXT: Final = 2000
 _TASKS: Final[Mapping[str, str]] = {
     "SegmentationModel": "segment",
     "ClassificationModel": "classify",
@@ -102,16 +105,17 @@ class _Found:
 
     def of_state_dict(self) -> Checkpoint:
         """Tensors by name, alone or in a dict of other things."""
-        for candidate in (self.value, *(self.value.get(key) for key in _STATE_DICTS)):
-            if records := _records(candidate):
-                return Checkpoint(kind="state_dict", tensors=self.arrays(records))
-        raise ModelFormatError("there are no tensors in it")
+        candidates = [_records(each) for each in (self.value, *(self.value.get(key) for key in _STATE_DICTS))]
+        # A training may keep a tensor or two (a loss, say) beside the weights; of as many, the first counts.
+        return Checkpoint(kind="state_dict", tensors=self.arrays(max(candidates, key=len)))
 
     def of_net(self, net: Inert, around: dict[Any, Any], *, mid_training: bool) -> Checkpoint:
         """A whole pickled net, and what its training wrote beside it."""
         state = net.state
         args = plain_entries(around.get("train_args")) or plain_entries(state.get("args"))
         task = next((each for each in (state.get("task"), args.get("task")) if type(each) is str), None)
+        if task and not TASK.fullmatch(task):
+            raise ModelFormatError(f"its task is {reprlib.repr(task)}; expected a word such as 'detect'")
         epoch = around.get("epoch")
         return Checkpoint(
             kind=_kind(net.of),
@@ -166,7 +170,10 @@ def _records(value: Any) -> dict[str, TensorRecord]:
     """The tensors in a state dict."""
     if type(value) is not dict:
         return {}
-    return _bounded({key: item for key, item in value.items() if type(key) is str and type(item) is TensorRecord})
+    records = _bounded({key: item for key, item in value.items() if type(key) is str and type(item) is TensorRecord})
+    if any(len(key) > _MAX_KEY for key in records):
+        raise ModelFormatError(f"the name of a tensor in it is longer than {_MAX_KEY} characters")
+    return records
 
 
 def _entries_of(net: Inert) -> dict[str, TensorRecord]:
@@ -230,8 +237,11 @@ def _names(value: Any) -> dict[int, str] | None:
     for number, name in value.items():
         if type(number) is str and number.isascii() and number.isdecimal() and len(number) <= 6:
             number = int(number)
-        if type(number) is not int or number < 0 or type(name) not in (str, int, float, bool):
+        if type(number) is not int or not 0 <= number < _MAX_CLASSES or type(name) not in (str, int, float, bool):
             raise ModelFormatError("its class names are not a table of numbers and texts")
+        # A forged file may give every class the same text of many megabytes; numbers are short already.
+        if type(name) is str and len(name) > _MAX_CLASS_NAME:
+            raise ModelFormatError(f"the name of its class {number} is longer than {_MAX_CLASS_NAME} characters")
         names[number] = str(name)
     return names
 
@@ -246,4 +256,4 @@ def _number(value: Any) -> float | None:
 
 
 def _text(value: Any) -> str | None:
-    return value if type(value) is str else None
+    return value if type(value) is str and len(value) <= _MAX_TEXT else None

@@ -95,6 +95,7 @@ class TensorRecord:
             array = array != 0
         elif not stored.isnative:
             array = array.astype(stored.newbyteorder("="))
+        array = np.asarray(array)  # of a tensor without axes, arithmetic makes a number
         array.flags.writeable = False
         return array
 

@@ -70,7 +70,7 @@ def test_a_model_is_pulled_listed_and_described_by_its_name(framehook, table, se
 
 def test_a_run_uses_it_by_its_name_and_downloads_nothing_by_itself(framehook, table, served):
     told = framehook("predict", "testsrc:64x48:2", "--model", "little_net")
-    assert told.err == "error: no model file at little_net. Pull it first: framehook models pull little_net\n"
+    assert told.err == "error: no model file at little_net. Pull it first: framehook models pull little_net.\n"
     assert told.code == 2
     assert served.asked == []
     framehook("models", "pull", "little_net")

@@ -1,17 +1,21 @@
 """Models by name: pulled when that is asked for, whatever the network does, and never used when they are not the right ones."""
 
+import gzip
 import hashlib
+import io
 import json
 import os
 import shutil
 import subprocess
 import threading
+import traceback
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 from framehook.inference import registry as of_framehook
-from framehook.inference.download import fetch
+from framehook.inference.download import _SafeRedirects, fetch
 from framehook.inference.errors import DownloadError, ModelNotFoundError
 from framehook.inference.registry import ENTRIES, Entry, Registry, models_folder
 
@@ -258,11 +262,114 @@ def test_addresses_where_somebody_could_listen_in_are_not_asked(make, server, el
         make(url=f"{server.url}/moved.onnx").pull("net")
 
 
-def test_passwords_and_signatures_in_addresses_are_not_told(make):
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://127.0.0.1:1/net.onnx?X-Signature=secret", "127.0.0.1:1"),
+        ("http://me:secret@127.0.0.1:1/net.onnx?X-Signature=secret", "127.0.0.1:1"),
+        ("https://me:secret@nowhere.invalid/net.onnx", "nowhere.invalid"),
+        ("https://me:se/secret@nowhere.invalid/net.onnx", "nowhere.invalid"),
+        ("https://nowhere.invalid/a net.onnx?token=secret", "nowhere.invalid"),
+    ],
+)
+def test_passwords_and_signatures_in_addresses_are_not_told(make, server, url, host):
+    server.files["/moved.onnx"] = Served(b"", status=302, location=url)
+    for address in (url, f"{server.url}/moved.onnx"):
+        with pytest.raises(DownloadError) as caught:
+            make(url=address).pull("net")
+        told = "".join(traceback.format_exception(caught.value))
+        assert "secret" not in told
+        assert host in told or address != url
+
+
+def test_user_names_in_addresses_are_refused_before_anybody_is_asked(make, server, served):
+    for url in (server.url.replace("//", "//me@"), server.url.replace("//", "//me:secret@")):
+        with pytest.raises(DownloadError, match="has a user name or password in it, which is not sent; leave that out"):
+            make(url=f"{url}/net.onnx").pull("net")
+    assert served.asked == []
+
+
+@pytest.mark.parametrize(
+    "location", ["http://[bad/x", "http://127.0.0.1:99999/x", "https:///x", "https://a.invalid/" + "x" * 9000]
+)
+def test_redirections_to_what_is_no_address_are_told_in_one_line(make, server, location):
+    server.files["/moved.onnx"] = Served(b"", status=302, location=location)
     with pytest.raises(DownloadError) as caught:
-        make(url="http://me:secret@127.0.0.1:1/net.onnx?X-Signature=secret").pull("net")
-    assert "secret" not in str(caught.value)
-    assert "127.0.0.1:1" in str(caught.value)
+        make(url=f"{server.url}/moved.onnx").pull("net")
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 300
+
+
+def test_from_https_nothing_sends_to_plain_http_of_this_machine():
+    asked = urllib.request.Request("https://example.org/net.onnx")
+    follow = _SafeRedirects().redirect_request
+    with pytest.raises(DownloadError, match=r"http://localhost:8000/net\.onnx is no https address"):
+        follow(asked, io.BytesIO(), 302, "Found", {}, "http://localhost:8000/net.onnx")
+    assert follow(asked, io.BytesIO(), 302, "Found", {}, "https://example.net/net.onnx").full_url.endswith(".net/net.onnx")
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b"HTTP/1.1 404 Not\x1b[31m found " + b"x" * 5000 + b"\r\nContent-Length: 0\r\n\r\n", r"answers 404 Not Found$"),
+        (b"HTTP/1.1 302 Found\r\nLocation: /net.onnx\r\nContent-Length: 0\r\n\r\n", "answers 302, and sends on and on"),
+        (b"\x00\x1b[2J garbage\r\n\r\n", "what it answers is no HTTP"),
+        (b"", "the connection was closed too early"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: \xb2\r\nETag: \xb2\r\n\r\nabc", "does not say how long it is"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nabc", "does not say how long it is"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n", "the connection was closed too early"),
+        (b"HTTP/1.1 206 Partial Content\r\nContent-Length: 3\r\nContent-Range: bytes \xb2-\r\n\r\nabc", "is not the rest"),
+    ],
+)
+def test_what_a_strange_server_says_is_told_in_words_of_ours(make, served, raw, said):
+    served.raw = raw
+    with pytest.raises(DownloadError, match=said) as caught:
+        make(size=None, sha256=None).pull("net")
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "said"),
+    [(b"", {}, "is empty"), (gzip.compress(CONTENT), {"Content-Encoding": "gzip"}, "is packed for the way")],
+)
+def test_nothing_and_packed_answers_are_no_files(make, served, content, headers, said):
+    served.content, served.headers = content, headers
+    registry = make(size=None, sha256=None)
+    with pytest.raises(DownloadError, match=said):
+        registry.pull("net")
+    assert not registry.path_of("net").exists()
+    assert not part_of(registry).exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "headers"), [(OTHER + b"more", {}), (OTHER, {"ETag": '"2"'})], ids=("another length", "another version")
+)
+def test_a_rest_that_does_not_belong_to_the_part_is_not_joined_to_it(make, served, changed, headers):
+    registry = make(size=None, sha256=None)
+    served.cut, served.cuts = 100_000, 4
+    with pytest.raises(DownloadError):
+        registry.pull("net")
+    served.content, served.headers = changed, headers  # while the server claims by its ranges that nothing has changed
+    assert registry.pull("net").read_bytes() == changed
+
+
+@pytest.mark.parametrize("validator", [{}, 5, "a\r\nX: y", "", "\xb2", "x" * 100_000])
+def test_damaged_notes_of_a_part_are_no_obstacle(make, served, validator):
+    registry = make(size=None, sha256=None)
+    registry.folder.mkdir()
+    part_of(registry).write_bytes(OTHER[:1000])
+    notes = {"url": registry.entries["net"].url, "validator": validator, "total": "many"}
+    part_of(registry).with_name("net.onnx.part.json").write_text(json.dumps(notes))
+    assert registry.pull("net").read_bytes() == CONTENT
+    assert served.asked == [""]
+
+
+def test_a_checksum_that_cannot_be_noted_is_told_and_leaves_nothing_behind(make):
+    registry = make(size=None, sha256=None)
+    (registry.folder / "net.json").mkdir(parents=True)
+    with pytest.raises(DownloadError, match=r"net is at .*net\.onnx, but its checksum cannot be noted in .*net\.json: "):
+        registry.pull("net")
+    assert {path.name for path in registry.folder.iterdir()} == {"net.json", "net.onnx", "net.onnx.lock"}
 
 
 def test_two_pulls_at_once_do_not_mix(make, server, served):

@@ -25,6 +25,7 @@ class Served:
         status: Answered in place of the file where it is no 200.
         location: Where an answer with a status of 3xx sends the asker.
         headers: Added to the answer, or put in the place of its own; None leaves one out.
+        raw: Sent in place of the whole answer, headers and all.
         asked: The `Range` of each request so far, "" for those without.
     """
 
@@ -37,6 +38,7 @@ class Served:
     status: int = 200
     location: str = ""
     headers: dict[str, str | None] = field(default_factory=dict)
+    raw: bytes | None = None
     asked: list[str] = field(default_factory=list)
 
 
@@ -93,6 +95,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_error(404)
             return
         served.asked.append(self.headers.get("Range", ""))
+        if served.raw is not None:
+            self.wfile.write(served.raw)
+            return
         if 300 <= served.status < 400:
             self._head(served.status, {"Location": served.location, "Content-Length": "0"}, served)
             return

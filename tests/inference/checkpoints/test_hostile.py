@@ -674,3 +674,31 @@ def said_of(file: Path) -> str:
     except ModelFormatError as error:
         return str(error)
     return ""
+
+
+def test_a_tensor_with_a_name_of_megabytes_is_refused(file: Path) -> None:
+    save(file, pickled(dict_of({"model": dict_of({"w" * 3_000_000: tensor("0", 2)})})), {"0": bytes(8)})
+    assert "the name of a tensor in it is longer than 500 characters" in refused(file)
+
+
+LAYER = {"x": tensor("0", 2)}
+MANY = list_of(text("x" * 10_000) + b"q\x07", *[b"h\x07"] * 999)
+"""A thousand names that are the same long text."""
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ({"names": MANY}, "the name of its class 0 is longer than 500 characters"),
+        ({"task": text("a\n\x1b[2J" * 1000)}, "its task is 'a\\n\\x1b"),
+        (
+            {"yaml": dict_of({"nc": EMPTY_TUPLE + b"\x85" * 100})},
+            "the description of its net holds something that is too large",
+        ),
+    ],
+    ids=("one long name for all", "a task for the terminal", "a deep description"),
+)
+def test_texts_of_a_net_are_bounded_and_told_in_one_line(file: Path, attributes: dict[str, bytes], said: str) -> None:
+    detector = module(named("ultralytics.nn.tasks", "DetectionModel"), LAYER, **attributes)
+    save(file, pickled(detector), {"0": bytes(8)})
+    assert said in refused(file)

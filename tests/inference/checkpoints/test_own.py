@@ -12,6 +12,7 @@ import pytest
 
 from framehook.inference.checkpoints import HEADER_KEY, Header, own_header, parse_header, read_checkpoint
 from framehook.inference.errors import ModelFormatError
+from framehook.inference.nets.architecture import parse
 
 from .assembled import dict_of, pickled, save, tensor, text
 
@@ -159,10 +160,9 @@ WRONG: dict[str, tuple[Any, str]] = {
     "too long": (changed(args={"a": "x" * 2**22}), "too long"),
     "nothing in it": ('{"schema": 1}', "lacks architecture, names, stride"),
     "no rows": (changed(architecture={"nc": 2, "head": [ROW]}), "architecture backbone: None"),
-    "a row of three": (changed(architecture={**ARCHITECTURE, "head": [[1, 2, 3]]}), "architecture head"),
-    "a row from a text": (changed(architecture={**ARCHITECTURE, "head": [["x", 1, "Conv", []]]}), "architecture head"),
-    "repeats that are many": (changed(architecture={**ARCHITECTURE, "head": [[-1, 10**9, "Conv", []]]}), "architecture head"),
-    "too many rows": (changed(architecture={**ARCHITECTURE, "head": [ROW] * 1001}), "architecture head"),
+    "a later schema of many digits": (changed(schema=10**4000), "follows schema 1000000000"),
+    "rows in a text": (changed(architecture={**ARCHITECTURE, "head": "Conv"}), "architecture head: 'Conv'"),
+    "a scale of many digits": (changed(architecture={**ARCHITECTURE, "scales": {"n": [10**400, 1, 8]}}), "entry architecture"),
     "classes without end": (changed(architecture={**ARCHITECTURE, "nc": 10**9}), "architecture nc: 1000000000"),
     "classes by halves": (changed(architecture={**ARCHITECTURE, "nc": 1.5}), "architecture nc: 1.5"),
     "too deep": (changed(architecture={**ARCHITECTURE, "a": json.loads("[" * 30 + "]" * 30)}), "wrong entry architecture"),
@@ -198,6 +198,17 @@ def test_a_wrong_header_is_told_in_one_line(tmp_path: Path, name: str) -> None:
         )
         with pytest.raises(ModelFormatError, match=r"own\.pt cannot be read as a checkpoint: its header"):
             read_checkpoint(tmp_path / "own.pt")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [[[1, 2, 3]], [["x", 1, "Conv", []]], [[-1, 10**9, "Conv", []]], [ROW] * 1001],
+    ids=("three", "text", "many", "long"),
+)
+def test_rows_are_left_to_the_one_place_that_knows_them(rows: list[Any]) -> None:
+    header = parse_header(changed(architecture={**ARCHITECTURE, "head": rows}))
+    with pytest.raises(ModelFormatError, match=r"^some\.pt: its description"):
+        parse(header.architecture, source="some.pt")
 
 
 def test_a_checkpoint_of_ours_without_tensors_is_refused(tmp_path: Path) -> None:

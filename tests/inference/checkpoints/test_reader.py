@@ -150,6 +150,13 @@ def test_tensors_without_a_net_are_read_by_name(file: Path, around: str) -> None
     assert checkpoint.tensors["a"].tolist() == [3, 4]
 
 
+def test_tensors_beside_the_weights_do_not_hide_them(file: Path) -> None:
+    weights = dict_of({"b": tensor("0", 2), "a": tensor("1", 2)})
+    value = dict_of({"loss": tensor("0", 2), "model_state_dict": weights, "ema": dict_of({"decay": tensor("0", 2)})})
+    checkpoint = read(file, pickled(value), s0=np.float32([1, 2]), s1=np.float32([3, 4]))
+    assert list(checkpoint.tensors) == ["b", "a"]
+
+
 @pytest.mark.parametrize(
     ("of", "dtype"),
     [
@@ -189,6 +196,17 @@ def test_bfloat16_comes_as_float32(file: Path) -> None:
     array = read(file, pickled(dict_of({"x": tensor("0", 4, of=named("torch", "BFloat16Storage"))})), s0=halves).tensors["x"]
     assert array.dtype == np.float32
     assert array.tolist() == (halves.astype(np.uint32) << 16).view(np.float32).tolist()
+
+
+@pytest.mark.parametrize("of", ["BFloat16Storage", "BoolStorage", "HalfStorage"])
+@pytest.mark.parametrize("order", ["little", "big"])
+def test_a_tensor_without_axes_is_read_whatever_its_numbers_are(file: Path, of: str, order: str) -> None:
+    scalar = tensor_on(storage("0", 1, named("torch", of)), (), ())
+    one = {"BFloat16Storage": np.uint16(0x3F80), "BoolStorage": np.bool_(1), "HalfStorage": np.float16(1)}[of]
+    stored = np.asarray(one).astype(one.dtype.newbyteorder("<" if order == "little" else ">"))
+    save(file, pickled(dict_of({"x": scalar})), {"0": stored.tobytes()}, entries={"byteorder": order.encode()})
+    array = read_checkpoint(file).tensors["x"]
+    assert (array.shape, float(array), array.flags.writeable) == ((), 1, False)
 
 
 def test_a_tensor_may_be_any_part_of_its_storage_in_any_order(file: Path) -> None:
