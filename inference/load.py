@@ -9,10 +9,16 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from framehook.inference.backends import Backend, OnnxBackend
-from framehook.inference.backends.openmp import wait_asleep
+from framehook.inference.backends.openmp import wait_briefly
 from framehook.inference.decoders import DecoderSpec, class_names_of, input_format_of, resolve_decoder
 from framehook.inference.detector import Detector
-from framehook.inference.errors import MissingDependencyError, ModelFormatError, ModelNotFoundError, did_you_mean_file
+from framehook.inference.errors import (
+    MissingDependencyError,
+    ModelFormatError,
+    ModelNotFoundError,
+    OptionError,
+    did_you_mean_file,
+)
 
 BUNDLED: Final = "person320"
 """Name of the detector that comes with the package."""
@@ -40,9 +46,10 @@ def load_detector(
 
     Args:
         spec: Path of an `.onnx` file or a `.pt` checkpoint; the name of a model that was pulled (`yolox_nano`), or of an
-            architecture (`yolo11n.yaml`) for a network with random weights; a backend; a `torch.nn.Module`; or None (also
-            `person320`) for the bundled person detector.
-        device: `cpu`, `cuda`, `cuda:1`, `coreml` ...; None picks the best that is installed.
+            architecture (`yolo11n.yaml`) for a network with random weights; a backend; a `torch.nn.Module`, which is put into
+            evaluation mode and float32 and on the device itself (of a `DetectionNet` a copy is); or None (also `person320`)
+            for the bundled person detector.
+        device: `cpu`, `cuda`, `cuda:1`, `coreml` ..., or a `torch.device`; None picks the best that is installed.
         decoder: Name of an output layout, a decoder, or a function; None to recognise the layout. Of a checkpoint with two
             heads (YOLO26), `yolo` chooses the one whose boxes are suppressed, `end2end` the other.
         architecture: Name of the network (`yolo11n`) of a checkpoint that holds weights alone.
@@ -52,7 +59,7 @@ def load_detector(
         UnsafeModelError: the checkpoint asks for something to be imported or called.
         MissingDependencyError: a checkpoint, and PyTorch is not installed.
         UnknownLayoutError: no decoder reads its outputs.
-        OptionError: the device cannot be used.
+        OptionError: the device cannot be used, or an architecture is named for a model that knows its own.
     """
     layout = decoder if isinstance(decoder, str) else None
     backend = open_backend(spec, device, layout=layout, architecture=architecture)
@@ -81,13 +88,21 @@ def open_backend(
     Raises:
         ModelNotFoundError, ModelFormatError, UnsafeModelError, MissingDependencyError, OptionError: as `load_detector`.
     """
+    if architecture is not None:
+        _check_architecture(architecture, spec)
+    if device is not None and not isinstance(device, int):
+        device = str(device)  # a torch.device, too
     if spec is None or spec == BUNDLED:
         return OnnxBackend(bundled_model(), device=device)
     if hasattr(spec, "infer"):
         return cast(Backend, spec)
     if _is_module(spec):
         from framehook.inference.backends.pytorch import TorchBackend
+        from framehook.inference.nets.load import run_network
+        from framehook.inference.nets.net import DetectionNet
 
+        if isinstance(spec, DetectionNet):
+            return run_network(spec, device=device, layout=layout)
         return TorchBackend(spec, device=device)
     if not isinstance(spec, str | Path):
         raise ModelFormatError(
@@ -97,16 +112,28 @@ def open_backend(
     path = Path(spec).expanduser()
     if path.is_dir():
         raise ModelNotFoundError(f"{path} is a folder; pass the path of an .onnx or .pt file")
+    if path.exists() and not path.is_file():
+        raise ModelNotFoundError(f"{path} is a pipe or device; pass the path of an .onnx or .pt file")
     if path.suffix.lower() in DESCRIPTIONS or (path.suffix.lower() in CHECKPOINTS and path.is_file()):
-        return _load_network(path)(path, device=device, layout=layout, architecture=architecture)
+        return _network_loader(path)(path, device=device, layout=layout, architecture=architecture)
     if path.is_file():
         return OnnxBackend(path, device=device)
     return OnnxBackend(_pulled(path, str(spec)), device=device)
 
 
-def _load_network(path: Path) -> Callable[..., Backend]:
+def _check_architecture(architecture: object, spec: object) -> None:
+    """Raise OptionError unless an architecture is named, and for a checkpoint, which alone may not know its own."""
+    if not isinstance(architecture, str):
+        raise OptionError(f"architecture={architecture!r} is no name; pass one such as 'yolo11n'")
+    if not isinstance(spec, str | Path) or Path(spec).suffix.lower() not in CHECKPOINTS:
+        raise OptionError(
+            f"architecture={architecture!r} is for checkpoints (.pt) of weights alone; this one knows its own: leave it out"
+        )
+
+
+def _network_loader(path: Path) -> Callable[..., Backend]:
     """The loader of PyTorch networks, which nothing imports before one is wanted."""
-    wait_asleep()
+    wait_briefly()
     try:
         from framehook.inference.nets.load import load_network
     except ImportError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypeAlias
 
@@ -44,10 +45,11 @@ class TorchBackend:
         metadata: Mapping[str, str] | None = None,
         source: str | Path | None = None,
     ) -> None:
-        """Put a module into evaluation mode and on its device.
+        """Put a module into evaluation mode and on its device: the module itself, not a copy.
 
         Args:
-            module: Takes a float tensor of `input_shape` and returns a tensor, or a list, tuple or dict of tensors.
+            module: Takes a float tensor of `input_shape` and returns a tensor, or a list, tuple or dict of tensors. Its mode,
+                type, device and memory format change; pass `copy.deepcopy(module)` to go on training the one you have.
             device: `cpu`, `cuda`, `cuda:1`, `1` (a GPU's number), `mps`; None picks the best there is.
             dtype: What to compute in. The narrow types are faster on GPUs, and change scores by some thousandths.
             channels_last: Keep pictures and weights with their channels innermost, which most convolutions like better.
@@ -85,13 +87,19 @@ class TorchBackend:
             InferenceError: the module failed.
         """
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), self._exactly():
                 picture = torch.from_numpy(tensor).to(self._device, _DTYPES[self.dtype], memory_format=self._format)
                 return [_array(each, tensor) for each in _tensors(self._call(picture))]
-        except (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
+        except Exception as error:  # the module may be a user's own, and raise whatever it likes
             raise InferenceError(
                 f"{self.network.source} failed on an input of shape {'x'.join(map(str, tensor.shape))}: {one_line(error)[:300]}"
             ) from error
+
+    def _exactly(self) -> AbstractContextManager[None]:
+        """Float32 that is float32: newer GPUs multiply with ten bits otherwise, and an ONNX file would seem to differ."""
+        if self._device.type == "cuda" and self.dtype == "float32":
+            return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+        return nullcontext()
 
     def for_mode(self, mode: Mode) -> Self:
         """The same for every mode: PyTorch's threads are shared by the whole process."""
@@ -123,7 +131,7 @@ def _choose(device: str | int | None) -> torch.device:
     if device is None or device == "auto":
         return torch.device(available[0])
     text = f"cuda:{device}" if isinstance(device, int) or str(device).isdigit() else str(device).lower()
-    text = "cuda:0" if text == "cuda" else "mps" if text == "mps:0" else text
+    text = {"cuda": "cuda:0", "mps:0": "mps", "cpu:0": "cpu"}.get(text, text)
     if not re.fullmatch(r"cpu|mps|cuda:\d+", text):
         raise OptionError(f"device={device!r} is unknown to PyTorch; pass cpu, cuda, mps, or a number as in cuda:1")
     if text not in available:

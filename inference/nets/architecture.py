@@ -8,16 +8,31 @@ of YOLOv5 and later.
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from framehook.inference.errors import ModelFormatError, ModelNotFoundError, did_you_mean, one_line
 
+# What a description may ask for: several times what the largest networks of the field have. It comes from a file that anyone
+# may have written, so nothing is built that is beyond these.
 MAX_LAYERS: Final = 200
+MAX_SOURCES: Final = 16
 MAX_REPEATS: Final = 100
+MAX_BLOCKS: Final = 500
+"""Repeats of all layers together."""
 MAX_CHANNELS: Final = 16_384
 MAX_CLASSES: Final = 100_000
+MAX_STRIDE: Final = 512
+MAX_EXPANSION: Final = 4.0
+MAX_PARAMETERS: Final = 500_000_000
+
+_MAX_NAME: Final = 60
+_MAX_SHOWN: Final = 120
+_BLOCK: Final = re.compile(rf"[A-Za-z_][\w.]{{0,{_MAX_NAME - 1}}}", re.ASCII)
+_MESSAGE: Final = reprlib.Repr()
+_MESSAGE.maxstring = _MESSAGE.maxother = _MESSAGE.maxlong = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +74,7 @@ class Architecture:
     Attributes:
         rows: Backbone and head, in order; the last one is the detection head.
         scale: How depth and width shrink.
-        letter: Letter of the scale, or an empty string.
+        letter: Letter of the scale, or an empty string where there is but one.
         nc: Number of classes.
         reg_max: Bins of each box side's distribution; 1 for plain distances.
         one_to_one: Whether there is a second head whose boxes need no suppression.
@@ -107,25 +122,32 @@ def parse(description: Mapping[str, Any], *, source: str, nc: int | None = None)
         ModelFormatError: it is no description of a network, or an absurd one.
     """
     try:
-        rows = tuple(_row(row) for part in ("backbone", "head") for row in description[part])
-        letter = str(description.get("scale") or "")
-        name = re.sub(r"\.ya?ml$", "", str(description.get("yaml_file") or "network").replace("\\", "/").rpartition("/")[2])
-        made = Architecture(
-            rows=rows,
-            scale=_scale(description, letter),
+        rows = [*description["backbone"], *description["head"]]
+        if not 1 < len(rows) <= MAX_LAYERS:
+            raise ValueError(f"it has {len(rows)} layers; expected 2 to {MAX_LAYERS}")
+        letter, scale = _scale(description)
+        return Architecture(
+            rows=tuple(_row(row) for row in rows),
+            scale=scale,
             letter=letter,
             nc=_whole(description["nc"] if nc is None else nc, 1, MAX_CLASSES),
             reg_max=_whole(description.get("reg_max", 16), 1, 64),
             one_to_one=bool(description.get("end2end", False)),
             channels=_whole(description.get("channels", description.get("ch", 3)), 1, 64),
-            name=name,
+            name=_name(description.get("yaml_file")),
         )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        what = f"'{error.args[0]}' is missing" if isinstance(error, KeyError) else one_line(error)
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
+        what = f"{shown(error.args[0])} is missing" if isinstance(error, KeyError) else one_line(error)[:300]
         raise ModelFormatError(f"{source}: its description of the network cannot be read: {what}") from error
-    if not 1 < len(rows) <= MAX_LAYERS:
-        raise ModelFormatError(f"{source}: its description has {len(rows)} layers; expected 2 to {MAX_LAYERS}")
-    return made
+
+
+def shown(value: object) -> str:
+    """A value out of a file as messages show it: in a few characters, on one line, however large it is."""
+    try:
+        text = _MESSAGE.repr(value)
+        return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
+    except ValueError:  # a number of more digits than Python writes
+        return "a value too large to show"
 
 
 def known_architectures() -> list[str]:
@@ -155,35 +177,46 @@ def architecture_of(name: str, *, nc: int = 80) -> Architecture:
 def _row(row: Sequence[Any]) -> Row:
     source, repeats, block, args = row
     sources = tuple(source) if isinstance(source, Sequence) else (source,)
-    if not isinstance(block, str) or isinstance(args, str) or not isinstance(args, Sequence):
-        raise ValueError(f"a row is {row!r:.80}")
+    if not isinstance(block, str) or not _BLOCK.fullmatch(block) or isinstance(args, str) or not isinstance(args, Sequence):
+        raise ValueError(f"a row is {shown(row)}")
+    if not 0 < len(sources) <= MAX_SOURCES:
+        raise ValueError(f"a {block} reads {len(sources)} layers; expected 1 to {MAX_SOURCES}")
     return Row(
         tuple(_whole(each, -MAX_LAYERS, MAX_LAYERS) for each in sources), _whole(repeats, 1, MAX_REPEATS), block, tuple(args)
     )
 
 
-def _scale(description: Mapping[str, Any], letter: str) -> Scale:
-    scales = description.get("scales")
+def _scale(description: Mapping[str, Any]) -> tuple[str, Scale]:
+    """The scale and its letter: the one that is named, or the first."""
+    scales, letter = description.get("scales") or {}, description.get("scale") or ""
+    if not isinstance(scales, Mapping) or not isinstance(letter, str) or len(letter) > _MAX_NAME:
+        raise ValueError(f"scale {shown(letter)} of the scales {shown(scales)}")
     if not scales:
-        return Scale(
+        return letter, Scale(
             _factor(description.get("depth_multiple", 1.0)),
             _factor(description.get("width_multiple", 1.0)),
             _whole(description.get("max_channels", MAX_CHANNELS), 8, MAX_CHANNELS),
         )
-    depth, width, most = scales[letter or next(iter(scales))]
-    return Scale(_factor(depth), _factor(width), _whole(most, 8, MAX_CHANNELS))
+    letter = letter or str(next(iter(scales)))
+    depth, width, most = scales[letter]
+    return letter, Scale(_factor(depth), _factor(width), _whole(most, 8, MAX_CHANNELS))
+
+
+def _name(file: Any) -> str:
+    """What to call a network whose description came from `file`."""
+    stem = re.sub(r"\.ya?ml$", "", file.replace("\\", "/").rpartition("/")[2]) if isinstance(file, str) else ""
+    return stem if 0 < len(stem) <= _MAX_NAME and stem.isprintable() else "network"
 
 
 def _factor(value: Any) -> float:
-    factor = float(value)
-    if not 0 < factor <= 8:
-        raise ValueError(f"a factor of {value!r}")
-    return factor
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 8:
+        raise ValueError(f"a factor of {shown(value)}")
+    return float(value)
 
 
 def _whole(value: Any, least: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise ValueError(f"{value!r} where a whole number from {least} to {most} is expected")
+        raise ValueError(f"{shown(value)} where a whole number from {least} to {most} is expected")
     return value
 
 

@@ -19,6 +19,8 @@ from framehook.inference.nets.blocks import Conv, DWConv
 HeadName: TypeAlias = Literal["one2many", "one2one"]
 MAX_DET: Final = 300
 """Boxes of the one-to-one head."""
+_BRANCHES: Final[dict[HeadName, tuple[str, str]]] = {"one2many": ("cv2", "cv3"), "one2one": ("one2one_cv2", "one2one_cv3")}
+"""Names of each head's box and class branches."""
 
 
 class Raw(NamedTuple):
@@ -27,8 +29,8 @@ class Raw(NamedTuple):
     Attributes:
         boxes: N x (4 * reg_max) x anchors: logits of the distances' bins, or the distances in cells where reg_max is 1.
         scores: N x classes x anchors, logits.
-        anchors: anchors x 2: x and y of each cell's middle, in cells.
-        strides: anchors x 1: input pixels a cell.
+        anchors: anchors x 2, float32: x and y of each cell's middle, in cells.
+        strides: anchors x 1, float32: input pixels a cell.
     """
 
     boxes: Tensor
@@ -43,15 +45,15 @@ class DFL(nn.Module):
     def __init__(self, bins: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(bins, 1, 1, bias=False).requires_grad_(False)
-        self.conv.weight.copy_(torch.arange(bins, dtype=torch.float32)[None, :, None, None])
+        # On the CPU, as without memory (on `meta`) PyTorch imports its compiler to count, which takes a second.
+        self.conv.weight.copy_(torch.arange(bins, dtype=torch.float32, device="cpu")[None, :, None, None])
         self._bins = bins
 
     def forward(self, x: Tensor) -> Tensor:
-        """N x (4 * bins) x anchors logits to N x 4 x anchors."""
+        """N x (4 * bins) x anchors logits, wide, to N x 4 x anchors."""
         n, _, anchors = x.shape
         shares = x.view(n, 4, self._bins, anchors).transpose(2, 1).softmax(1)
-        mean: Tensor = self.conv(shares).view(n, 4, anchors)
-        return mean
+        return nn.functional.conv2d(shares, _wide(self.conv.weight)).view(n, 4, anchors)
 
 
 class Detect(nn.Module):
@@ -120,10 +122,7 @@ class Detect(nn.Module):
 
     def raw(self, features: Sequence[Tensor], head: HeadName) -> Raw:
         """One head's outputs, undecoded; `features` are N x channels x height x width, of growing stride."""
-        if head == "one2one":
-            boxes, classes = self.one2one_cv2, self.one2one_cv3
-        else:
-            boxes, classes = self.cv2, self.cv3
+        boxes, classes = (getattr(self, name) for name in _BRANCHES[head])
         anchors, strides = cells(features, self.strides)
         return Raw(
             torch.cat([branch(each).flatten(2) for branch, each in zip(boxes, features, strict=True)], 2),
@@ -132,16 +131,26 @@ class Detect(nn.Module):
             strides,
         )
 
+    def has(self, head: HeadName) -> bool:
+        """Whether it has this head; of a fused network the one that is read is left alone."""
+        return hasattr(self, _BRANCHES[head][0])
+
+    def drop(self, head: HeadName) -> None:
+        """Leave a head out."""
+        for name in _BRANCHES[head]:
+            delattr(self, name)
+
     def distances(self, raw: Raw) -> Tensor:
         """N x 4 x anchors: left, top, right, bottom, in cells."""
-        return self.dfl(raw.boxes) if self.reg_max > 1 else raw.boxes
+        boxes = _wide(raw.boxes)
+        return self.dfl(boxes) if self.reg_max > 1 else boxes
 
     def decode(self, raw: Raw) -> Tensor:
         """N x (4 + classes) x anchors: centre x, centre y, width, height in input pixels, then scores 0..1."""
         left_top, right_bottom = self.distances(raw).chunk(2, 1)
         center = raw.anchors.T + (right_bottom - left_top) / 2
         boxes = torch.cat((center, left_top + right_bottom), 1) * raw.strides.T
-        return torch.cat((boxes, raw.scores.sigmoid()), 1)
+        return torch.cat((boxes, _wide(raw.scores).sigmoid()), 1)
 
     def pick(self, raw: Raw) -> Tensor:
         """N x 300 x 6: the best boxes of the one-to-one head: x1, y1, x2, y2 in input pixels, score, class; best first.
@@ -151,7 +160,7 @@ class Detect(nn.Module):
         left_top, right_bottom = self.distances(raw).chunk(2, 1)
         middle = raw.anchors.T
         boxes = torch.cat((middle - left_top, middle + right_bottom), 1) * raw.strides.T
-        scores = raw.scores.sigmoid()
+        scores = _wide(raw.scores).sigmoid()
         count = min(MAX_DET, scores.shape[2])
         anchors = scores.amax(1).topk(count, dim=1).indices
         scores = scores.transpose(1, 2).gather(1, anchors[:, :, None].expand(-1, -1, self.nc))
@@ -166,9 +175,14 @@ def cells(features: Sequence[Tensor], strides: Sequence[int]) -> tuple[Tensor, T
     middles, steps = [], []
     for feature, stride in zip(features, strides, strict=True):
         height, width = feature.shape[2:]
-        x = torch.arange(width, device=feature.device, dtype=feature.dtype) + 0.5
-        y = torch.arange(height, device=feature.device, dtype=feature.dtype) + 0.5
+        x = torch.arange(width, device=feature.device, dtype=torch.float32) + 0.5
+        y = torch.arange(height, device=feature.device, dtype=torch.float32) + 0.5
         middle = torch.stack((x.expand(height, width), y[:, None].expand(height, width)), -1).view(-1, 2)
         middles.append(middle)
         steps.append(torch.full_like(middle[:, :1], stride))
     return torch.cat(middles), torch.cat(steps)
+
+
+def _wide(x: Tensor) -> Tensor:
+    """In float32 at least: the narrow types tell far cells, and the edges of large boxes, apart by whole pixels only."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -15,14 +16,17 @@ from framehook.inference.decoders.end2end import End2EndDecoder
 from framehook.inference.decoders.metadata import describe
 from framehook.inference.decoders.yolo import YoloDecoder
 from framehook.inference.errors import MissingDependencyError, ModelFormatError, one_line
-from framehook.inference.nets.architecture import Architecture, architecture_of, parse
-from framehook.inference.nets.head import MAX_DET
+from framehook.inference.nets.architecture import Architecture, architecture_of, parse, shown
+from framehook.inference.nets.head import MAX_DET, HeadName
 from framehook.inference.nets.net import DetectionNet
 from framehook.inference.nets.restore import net_from
 from framehook.inference.network import TensorInfo
 from framehook.inference.preprocess import InputFormat
 
-_MAX_DESCRIPTION: Final = 1 << 20
+_MAX_DESCRIPTION: Final = 1 << 16
+_MAX_SIDE: Final = 4096
+"""Pixels; a checkpoint's own size beyond this is not believed, as a run that says nothing else would take it."""
+_MAX_FACT: Final = 200
 _log = logging.getLogger("framehook")
 
 
@@ -56,19 +60,51 @@ def load_network(
         net, facts = _fresh(path), {}
     else:
         checkpoint = read_checkpoint(path)
-        net, facts = net_from(checkpoint, source=str(path), architecture=architecture), _facts(checkpoint)
-    if layout in ("yolo", "end2end"):
-        net = net.with_head("one2many" if layout == "yolo" else "one2one")
+        net, facts = net_from(checkpoint, source=str(path), architecture=architecture), _facts(checkpoint, path)
+    return run_network(
+        net, facts, device=device, layout=layout, dtype=dtype, channels_last=channels_last, compile=compile, source=path
+    )
+
+
+def run_network(
+    net: DetectionNet,
+    facts: Mapping[str, Any] | None = None,
+    *,
+    device: str | int | None = None,
+    layout: str | None = None,
+    dtype: DType = "float32",
+    channels_last: bool = True,
+    compile: bool | str = False,
+    source: str | Path | None = None,
+) -> TorchBackend:
+    """Run a copy of a network, fused; the network stays as it is.
+
+    Args:
+        net: With its weights.
+        facts: What else is known of it, by the names of metadata: `imgsz`, `license` ...
+        device: As `TorchBackend` takes it.
+        layout: As `load_network` takes it.
+        dtype: As `TorchBackend` takes it.
+        channels_last: As `TorchBackend` takes it.
+        compile: As `TorchBackend` takes it.
+        source: What to call it in messages.
+
+    Raises:
+        ModelFormatError: it has no head of this layout.
+        OptionError: the device or type is not possible here.
+    """
+    heads: dict[str | None, HeadName] = {"yolo": "one2many", "end2end": "one2one"}
+    fused = net.fused(heads.get(layout))
     return TorchBackend(
-        net.fused(),
+        fused,
         device=device,
         dtype=dtype,
         channels_last=channels_last,
         compile=compile,
         input_shape=(None, net.architecture.channels, None, None),
-        outputs=[_output(net)],
-        metadata=_metadata(net, facts),
-        source=path,
+        outputs=[_output(fused)],
+        metadata=_metadata(fused, facts or {}),
+        source=source,
     )
 
 
@@ -89,15 +125,27 @@ def _read_architecture(file: Path) -> Architecture:
     if file.stat().st_size > _MAX_DESCRIPTION:
         raise ModelFormatError(f"{file} is too large for a description of a network")
     try:
-        description = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ModelFormatError(f"{file} is no YAML file: {one_line(error)}") from error
+        text = file.read_text(encoding="utf-8")
+        # A few lines of aliases of aliases stand for gigabytes, and no description needs one.
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+            raise ModelFormatError(f"{file} has aliases (*name), which descriptions of networks do without; write them out")
+        description = yaml.safe_load(text)
+    except OSError as error:
+        raise ModelFormatError(f"{file} cannot be read: {error.strerror or error}") from error
+    except ModelFormatError:
+        raise
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise ModelFormatError(f"{file} is no YAML file: {one_line(error)[:300]}") from error
     if not isinstance(description, dict):
         raise ModelFormatError(f"{file} describes no network; expected backbone and head rows, and nc")
-    scales = description.get("scales") or {}
     # As the field does it: yolo11n.yaml and yolo11.yaml hold the same rows, and the name tells the scale.
-    letter = file.stem[-1:] if file.stem[-1:] in scales else ""
-    return parse({"scale": letter, "yaml_file": file.name, **description}, source=str(file))
+    told = re.match(r"yolov?\d+([nslmx])", file.stem.lower())
+    made = parse({"scale": told and told[1], "yaml_file": file.name, **description}, source=str(file))
+    if not told and "scale" not in description and len(description.get("scales") or ()) > 1:
+        _log.warning(
+            "%s has several scales, and its name tells none (as yolo11n.yaml does): %s is taken", file, shown(made.letter)
+        )
+    return made
 
 
 def _output(net: DetectionNet) -> TensorInfo:
@@ -105,18 +153,21 @@ def _output(net: DetectionNet) -> TensorInfo:
     return TensorInfo("output0", shape, np.dtype(np.float32))
 
 
-def _facts(checkpoint: Checkpoint) -> dict[str, Any]:
+def _facts(checkpoint: Checkpoint, path: str | Path) -> dict[str, Any]:
     """What a checkpoint says beside its weights, under the names that the field's exporters use."""
     known = {"date": checkpoint.date, "version": checkpoint.version, "license": checkpoint.license, "docs": checkpoint.docs}
-    return {**{key: value for key, value in known.items() if value}, "imgsz": _sides(checkpoint.args)}
+    texts = {key: value[:_MAX_FACT] for key, value in known.items() if value and value[:_MAX_FACT].isprintable()}
+    return {**texts, "imgsz": _sides(checkpoint.args, path)}
 
 
-def _sides(args: Mapping[str, Any]) -> list[int]:
+def _sides(args: Mapping[str, Any], path: str | Path) -> list[int]:
     """[height, width] a network was trained with; 640 each where that is not told."""
     given = args.get("imgsz", 640)
     sides = list(given) if isinstance(given, list | tuple) else [given, given]
-    good = len(sides) == 2 and all(isinstance(side, int) and 0 < side <= 1 << 14 for side in sides)
-    return sides if good else [640, 640]
+    if len(sides) == 2 and all(type(side) is int and 0 < side <= _MAX_SIDE for side in sides):
+        return sides
+    _log.warning("%s: its input size, %s, is none; 640 is taken", path, shown(given))
+    return [640, 640]
 
 
 def _metadata(net: DetectionNet, facts: Mapping[str, Any]) -> dict[str, str]:

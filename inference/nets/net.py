@@ -10,8 +10,17 @@ from typing import Any, Final, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from framehook.inference.errors import ModelFormatError
-from framehook.inference.nets.architecture import Architecture, Row
+from framehook.inference.errors import ModelFormatError, one_line
+from framehook.inference.nets.architecture import (
+    MAX_BLOCKS,
+    MAX_CHANNELS,
+    MAX_EXPANSION,
+    MAX_PARAMETERS,
+    MAX_STRIDE,
+    Architecture,
+    Row,
+    shown,
+)
 from framehook.inference.nets.blocks import C2PSA, SPPF, C2f, C3k2, Concat, Conv, DWConv
 from framehook.inference.nets.head import Detect, HeadName, Raw
 
@@ -32,27 +41,37 @@ class Heads(NamedTuple):
 class DetectionNet(nn.Module):
     """YOLOv8, YOLO11 or YOLO26, by its description; state-dict keys are those of their checkpoints.
 
-    Input: N x 3 x height x width, RGB, 0..1, sides multiples of the largest stride. In training mode a call returns `Heads`; in
-    evaluation mode one tensor: of the one-to-many head N x (4 + classes) x anchors (centre x, centre y, width, height
-    in input pixels, scores 0..1), of the one-to-one head N x 300 x 6 (x1, y1, x2, y2 in input pixels, score, class).
+    Input: N x channels x height x width, 0..1, three channels being RGB, sides multiples of the largest stride. In training
+    mode a call returns `Heads`; in evaluation mode one tensor: of the one-to-many head N x (4 + classes) x anchors (centre x,
+    centre y, width, height in input pixels, scores 0..1), of the one-to-one head N x 300 x 6 (x1, y1, x2, y2 in input pixels,
+    score, class).
 
     Attributes:
         architecture: What it was built from.
-        names: Class number to class name.
+        names: Class number to class name, for every number below `architecture.nc`.
         head: Which head evaluation reads.
     """
 
     def __init__(self, architecture: Architecture, *, names: Mapping[int, str] | None = None, source: str = "network") -> None:
-        """Build a network with random weights.
+        """Build a network with random weights; under `torch.device("meta")` one without memory for them.
+
+        Args:
+            architecture: What to build.
+            names: Class number to class name; classes it leaves out are called `class0`, `class1` ...
+            source: Where the architecture comes from, for messages.
 
         Raises:
-            ModelFormatError: a row that cannot be built; the message names `source`.
+            ModelFormatError: a row that cannot be built, or more than any network has; the message names `source`.
         """
         super().__init__()
         self.architecture = architecture
-        self.names = dict(names) if names else {number: f"class{number}" for number in range(architecture.nc)}
+        given = names or {}
+        self.names = {number: given.get(number, f"class{number}") for number in range(architecture.nc)}
         self.head: HeadName = "one2one" if architecture.one_to_one else "one2many"
-        layers, self._sources = _build(architecture, source)
+        with torch.device("meta"):  # without memory at first: what is refused must not have cost any
+            layers, self._sources = _build(architecture, source)
+        if torch.empty(0).device.type != "meta":
+            layers, _ = _build(architecture, source)
         self.model = nn.Sequential(*layers)
 
     @property
@@ -85,28 +104,36 @@ class DetectionNet(nn.Module):
         return detect.pick(raw) if self.head == "one2one" else detect.decode(raw)
 
     def with_head(self, head: HeadName) -> Self:
-        """A copy, with the same weights, that reads another head.
+        """A copy, weights and all, that reads another head.
 
         Raises:
-            ModelFormatError: the network has no such head.
+            ModelFormatError: the network has no such head, or no longer has it since it was fused.
         """
         if head == "one2one" and not self.architecture.one_to_one:
             raise ModelFormatError(f"{self.architecture.name} has no one-to-one head; its boxes are suppressed: decoder='yolo'")
-        twin = copy.copy(self)
+        if not self.detect.has(head):
+            raise ModelFormatError(f"{self.architecture.name} was fused, and the head '{head}' left out; choose it before")
+        twin = copy.deepcopy(self)
         twin.head = head
         return twin
 
     @torch.no_grad()
-    def fused(self) -> Self:
-        """A copy for inference: evaluation mode, batch norms folded into convolutions, the unread head left out."""
-        twin = copy.deepcopy(self).eval().requires_grad_(False)
+    def fused(self, head: HeadName | None = None) -> Self:
+        """A copy for inference: evaluation mode, batch norms folded into convolutions, the unread head left out.
+
+        Args:
+            head: The head to read; None for the one that this network reads.
+
+        Raises:
+            ModelFormatError: as `with_head`.
+        """
+        twin = self.with_head(head or self.head).eval().requires_grad_(False)
         for module in twin.modules():
             if isinstance(module, Conv):
                 module.fuse()
-        detect = twin.detect
-        if detect.one_to_one:
-            for name in ("cv2", "cv3") if twin.head == "one2one" else ("one2one_cv2", "one2one_cv3"):
-                delattr(detect, name)
+        unread: HeadName = "one2many" if twin.head == "one2one" else "one2one"
+        if twin.detect.has(unread):
+            twin.detect.drop(unread)
         return twin
 
 
@@ -116,6 +143,7 @@ def _build(architecture: Architecture, source: str) -> tuple[list[nn.Module], li
     wired: list[tuple[int, ...]] = []
     widths: list[int] = []
     strides: list[float] = []
+    blocks = parameters = 0
     for number, row in enumerate(architecture.rows):
         sources = tuple(number + each if each < 0 else each for each in row.sources)
         if not all(-1 <= each < number for each in sources) or (number and -1 in sources):
@@ -123,16 +151,27 @@ def _build(architecture: Architecture, source: str) -> tuple[list[nn.Module], li
         c1 = [widths[each] if each >= 0 else architecture.channels for each in sources]
         step = [strides[each] if each >= 0 else 1.0 for each in sources]
         try:
-            layer, c2, factor = _layer(row, architecture, c1, step)
-        except (TypeError, ValueError, IndexError, ZeroDivisionError) as error:
-            raise ModelFormatError(
-                f"{source}: layer {number}, {row.block}{list(row.args)}, cannot be built: {error}"
-            ) from error
-        if layer is None:
+            repeats = _repeats(row, architecture)
+            blocks += repeats
+            if blocks > MAX_BLOCKS:
+                raise ValueError(f"the network would have more than {MAX_BLOCKS} blocks")
+            layer, c2, factor = _layer(row, architecture, c1, step, repeats)
+            parameters += sum(each.numel() for each in layer.parameters())
+            if c2 > MAX_CHANNELS or parameters > MAX_PARAMETERS:
+                raise ValueError(
+                    f"more than {MAX_CHANNELS:,} channels, or {MAX_PARAMETERS:,} weights in all; no network has that"
+                )
+            if isinstance(layer, Detect) and number < len(architecture.rows) - 1:
+                raise ValueError("only the last layer is a head")
+        except _UnknownBlockError:
             raise ModelFormatError(
                 f"{source}: layer {number} is a {row.block}, which is not known here; supported are the detection networks "
                 f"YOLOv8, YOLO11 and YOLO26, made of {', '.join(sorted(_BLOCKS))}. Export it to ONNX where it was made"
-            )
+            ) from None
+        except (TypeError, ValueError, IndexError, ArithmeticError, RuntimeError) as error:
+            raise ModelFormatError(
+                f"{source}: layer {number}, {row.block} {shown(list(row.args))}, cannot be built: {one_line(error)[:200]}"
+            ) from error
         layers.append(layer)
         wired.append(sources)
         widths.append(c2)
@@ -142,22 +181,30 @@ def _build(architecture: Architecture, source: str) -> tuple[list[nn.Module], li
     return layers, wired
 
 
-_Made = tuple[nn.Module | None, int, float]
+_Made = tuple[nn.Module, int, float]
 
 
-def _layer(row: Row, architecture: Architecture, c1: list[int], strides: list[float]) -> _Made:
+class _UnknownBlockError(Exception):
+    """A row asks for a block that is not made here."""
+
+
+def _repeats(row: Row, architecture: Architecture) -> int:
+    """How often a row's inner block is repeated at this scale."""
+    return max(round(row.repeats * architecture.scale.depth), 1) if row.repeats > 1 else row.repeats
+
+
+def _layer(row: Row, architecture: Architecture, c1: list[int], strides: list[float], repeats: int) -> _Made:
     """A row's layer, its width, and by how much it multiplies the stride."""
     if row.block == "Detect":
         return _detect(architecture, c1, strides), 0, 1.0
-    make = _BLOCKS.get(row.block)
-    if make is None:
-        return None, 0, 1.0
-    scale = architecture.scale
-    repeats = max(round(row.repeats * scale.depth), 1) if row.repeats > 1 else row.repeats
-    return make(row, architecture, c1, repeats)
+    if row.block not in _BLOCKS:
+        raise _UnknownBlockError(row.block)
+    return _BLOCKS[row.block](row, architecture, c1, repeats)
 
 
 def _detect(architecture: Architecture, c1: list[int], strides: list[float]) -> Detect:
+    if not all(1 <= each <= MAX_STRIDE and each == int(each) for each in strides):
+        raise ValueError(f"it reads maps of {shown(strides)} pixels a cell; expected whole numbers up to {MAX_STRIDE}")
     return Detect(
         architecture.nc,
         c1,
@@ -173,7 +220,7 @@ def _width(row: Row, architecture: Architecture) -> int:
     """Channels of a row at this scale, a multiple of eight."""
     asked = row.args[0]
     if isinstance(asked, bool) or not isinstance(asked, int) or asked < 1:
-        raise ValueError(f"a width of {asked!r}")
+        raise ValueError(f"a width of {shown(asked)}")
     return math.ceil(min(asked, architecture.scale.max_channels) * architecture.scale.width / 8) * 8
 
 
@@ -198,6 +245,10 @@ def _c2f(row: Row, architecture: Architecture, c1: list[int], repeats: int) -> _
 def _c3k2(row: Row, architecture: Architecture, c1: list[int], repeats: int) -> _Made:
     c2 = _width(row, architecture)
     c3k, expansion, attention = _filled(row, False, 0.5, False)
+    if isinstance(expansion, bool) or not isinstance(expansion, int | float) or not 0 < expansion <= MAX_EXPANSION:
+        raise ValueError(f"an expansion of {shown(expansion)}")
+    if c2 * expansion < 2:
+        raise ValueError(f"an expansion of {shown(expansion)} leaves no channels of {c2}")
     # The larger scales use the deeper block everywhere, whatever the row says.
     deep = bool(c3k) or architecture.letter in ("m", "l", "x")
     return C3k2(c1[0], c2, repeats, c3k=deep, expansion=float(expansion), attention=bool(attention)), c2, 1.0
@@ -206,8 +257,10 @@ def _c3k2(row: Row, architecture: Architecture, c1: list[int], repeats: int) -> 
 def _sppf(row: Row, architecture: Architecture, c1: list[int], repeats: int) -> _Made:
     c2 = _width(row, architecture)
     kernel, n, shortcut = _filled(row, 5, 3, False)
+    if not _small(kernel) % 2 or c1[0] < 2:
+        raise ValueError(f"a kernel of {kernel} over {c1[0]} channels; expected an odd one, over two or more")
     # Rows of YOLO26 give all of it, and mean a first convolution without activation.
-    return SPPF(c1[0], c2, _small(kernel), _small(n), shortcut=bool(shortcut), act=len(row.args) < 3), c2, 1.0
+    return SPPF(c1[0], c2, kernel, _small(n), shortcut=bool(shortcut), act=len(row.args) < 3), c2, 1.0
 
 
 def _c2psa(row: Row, architecture: Architecture, c1: list[int], repeats: int) -> _Made:
@@ -229,7 +282,7 @@ def _concat(row: Row, architecture: Architecture, c1: list[int], repeats: int) -
 
 def _small(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 31:
-        raise ValueError(f"{value!r} where a small whole number is expected")
+        raise ValueError(f"{shown(value)} where a small whole number is expected")
     return value
 
 

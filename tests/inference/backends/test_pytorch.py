@@ -81,6 +81,8 @@ def test_narrow_types_give_nearly_the_same_in_float32(data_dir, dtype):
     assert narrow.dtype == np.float32
     assert np.abs(exact - narrow)[:, 4].max() < 0.1
     assert np.abs(exact - narrow)[:, 4].max() > 0
+    sure = exact[0, 4] > 0.25
+    assert np.abs(exact - narrow)[0, :4, sure].max() < {"float16": 0.5, "bfloat16": 3}[dtype]  # pixels
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
@@ -139,6 +141,13 @@ def test_a_module_that_fails_is_refused_with_its_reason():
         TorchBackend(nn.Conv2d(4, 1, 1))
     with pytest.raises(ModelFormatError, match="returns no tensor"):
         TorchBackend(NoTensor())
+    with pytest.raises(ModelFormatError, match="Picky failed on an input of shape 1x3x640x640: not of this size"):
+        TorchBackend(Picky())
+
+
+class Picky(nn.Module):
+    def forward(self, x):
+        raise AssertionError("not of this size")
 
 
 class NoTensor(nn.Module):
@@ -169,3 +178,8 @@ def test_devices_and_types_that_are_not_possible_are_refused(options, message):
 def test_there_is_always_a_cpu():
     assert available_torch_devices()[-1] == "cpu"
     assert TorchBackend(nn.Identity(), device="cpu").device == "cpu"
+    assert TorchBackend(nn.Identity(), device="cpu:0").device == "cpu"
+
+
+def test_a_device_of_pytorch_names_that_of_any_model():
+    assert Model(device=torch.device("cpu")).device == "cpu"

@@ -1,6 +1,7 @@
 """From checkpoints, names and descriptions to models that run."""
 
 import collections
+import os
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from framehook import Model
-from framehook.inference.checkpoints import read_checkpoint
+from framehook.inference.checkpoints import Header, own_header, read_checkpoint
 from framehook.inference.errors import ModelFormatError, ModelNotFoundError, OptionError
 from framehook.inference.nets.architecture import architecture_of
 from framehook.inference.nets.net import DetectionNet
@@ -99,10 +100,90 @@ def test_plain_weights_need_the_name_of_their_network(net, tmp_path):
 def test_weights_of_another_network_are_refused(net, tmp_path):
     file = tmp_path / "weights.pt"
     torch.save(net.state_dict(), file)
-    with pytest.raises(ModelFormatError, match=r"weights do not fit its description: .* they belong to another network"):
+    with pytest.raises(
+        ModelFormatError, match=r"do not fit architecture='yolov8n': .* name the architecture that they were made"
+    ):
         Model(file, architecture="yolov8n")
-    with pytest.raises(ModelFormatError, match=r"has shape \[16, 3, 3, 3\] where its description asks for \[32, 3, 3, 3\]"):
+    with pytest.raises(ModelFormatError, match=r"has shape \[16, 3, 3, 3\] where .*'yolo11s' asks for \[32, 3, 3, 3\]"):
         Model(file, architecture="yolo11s")
+    torch.save({"framehook": header_of(net), "model": {**net.state_dict(), "more\x1b": torch.zeros(2)}}, file)
+    with pytest.raises(
+        ModelFormatError, match=r"fit its description: 'more\\x1b' has no place; they belong to another network"
+    ):
+        Model(file)
+
+
+def header_of(net, **facts):
+    return own_header(Header(architecture=net.architecture.as_dict(), names=net.names, stride=net.detect.strides, **facts))
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "net.", "module._orig_mod."])
+def test_weights_that_a_wrapper_put_a_prefix_before_are_taken(net, tmp_path, prefix):
+    file = tmp_path / "weights.pt"
+    torch.save({prefix + key: value for key, value in net.state_dict().items() if "num_batches" not in key}, file)
+    model = Model(file, architecture="yolo11n")
+    assert len(model.names) == 2
+    assert np.allclose(outputs_of(model.detector.backend), outputs_of(load_again(net)), atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.uint8])
+def test_weights_that_are_no_floating_point_numbers_are_refused(net, tmp_path, dtype):
+    file = tmp_path / "weights.pt"
+    torch.save({key: value.to(dtype) for key, value in net.state_dict().items()}, file)
+    with pytest.raises(
+        ModelFormatError, match=rf"model.0.conv.weight is of type {str(dtype)[6:]}; expected weights in floating"
+    ):
+        Model(file, architecture="yolo11n")
+
+
+def test_weights_of_a_fused_net_say_that_they_are(net, tmp_path):
+    file = tmp_path / "weights.pt"
+    torch.save(net.fused().state_dict(), file)
+    with pytest.raises(ModelFormatError, match="was fused, and has no batch norms left; save its weights before that"):
+        Model(file, architecture="yolo11n")
+
+
+def test_weights_that_are_no_numbers_are_told(net, tmp_path, caplog):
+    file = tmp_path / "mine.pt"
+    with torch.no_grad():
+        net.model[0].conv.weight[0] = torch.nan
+    save_checkpoint(file, net)
+    Model(file)
+    assert "1 tensors hold infinities or what is no number; the first is model.0.conv.weight" in caplog.text
+
+
+def test_an_architecture_is_for_weights_alone(net, tmp_path):
+    file = tmp_path / "mine.pt"
+    save_checkpoint(file, net)
+    with pytest.raises(OptionError, match="describes its network itself; leave out architecture='yolo11n'"):
+        Model(file, architecture="yolo11n")
+    with pytest.raises(OptionError, match="this one knows its own: leave it out"):
+        Model(architecture="yolo11n")
+    with pytest.raises(OptionError, match="architecture=11 is no name"):
+        Model(file, architecture=11)
+
+
+def test_a_net_of_ours_keeps_its_names_its_layout_and_its_mode(net):
+    model = Model(net.train())
+    assert dict(model.names) == {0: "cat", 1: "dog"}
+    assert model.detector.decoder.name == "yolo"
+    assert all(module.training for module in net.modules())
+    assert model.predict(SCENE, imgsz=64)[0].boxes.xyxy.shape[1] == 4
+
+
+@pytest.mark.parametrize("imgsz", [16384, True, [640], "640"])
+def test_a_size_that_is_none_falls_back_and_says_so(net, tmp_path, caplog, imgsz):
+    file = tmp_path / "mine.pt"
+    save_checkpoint(file, net, args={"imgsz": imgsz})
+    assert Model(file).detector.form.size == (640, 640)
+    assert "is none; 640 is taken" in caplog.text
+
+
+def test_a_pipe_is_no_model(tmp_path):
+    pipe = tmp_path / "weights.pt"
+    os.mkfifo(pipe)
+    with pytest.raises(ModelNotFoundError, match="is a pipe or device"):
+        Model(pipe)
 
 
 def test_an_architecture_gives_a_net_with_random_weights_and_says_so(caplog):
@@ -125,9 +206,31 @@ def test_a_description_on_disk_is_read(tmp_path):
     file.write_text("!!python/object/apply:os.system ['true']", encoding="utf-8")
     with pytest.raises(ModelFormatError, match="is no YAML file"):
         Model(file)
+    file.write_text("nc: 2026-13-45", encoding="utf-8")
+    with pytest.raises(ModelFormatError, match="is no YAML file: month must be"):
+        Model(file)
+    file.write_text("a: &a [x, x]\nnc: [*a, *a]", encoding="utf-8")
+    with pytest.raises(ModelFormatError, match=r"has aliases \(\*name\)"):
+        Model(file)
     file.write_text("- a\n- list", encoding="utf-8")
     with pytest.raises(ModelFormatError, match="describes no network"):
         Model(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "letter"), [("yolov8s-p6.yaml", "s"), ("YOLOV8S.YAML", "s"), ("yolo11n.yml", "n"), ("people.yaml", "n")]
+)
+def test_the_name_of_a_description_tells_its_scale(tmp_path, caplog, name, letter):
+    file = tmp_path / name
+    file.write_text(
+        "nc: 3\nscales: {n: [1, 0.25, 1024], s: [1, 0.5, 1024]}\nbackbone:\n  - [-1, 1, Conv, [64, 3, 2]]\n"
+        "  - [-1, 1, Conv, [64, 3, 2]]\nhead:\n  - [-1, 1, Detect, [nc]]\n",
+        encoding="utf-8",
+    )
+    module = Model(file).detector.backend.module
+    assert module.architecture.letter == letter
+    assert module.model[0].conv.out_channels == {"n": 16, "s": 32}[letter]
+    assert ("its name tells none" in caplog.text) == (name == "people.yaml")
 
 
 def test_sizes_are_rounded_up_to_what_a_deeper_pyramid_can_take(tmp_path):

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import resource
 
 import numpy as np
 import pytest
@@ -153,6 +154,25 @@ def test_fusing_keeps_the_head_that_is_read_alone():
     assert not hasattr(net.with_head("one2many").fused().detect, "one2one_cv2")
 
 
+def test_a_fused_net_has_the_head_it_was_fused_for_alone():
+    fused = small("yolo26n").fused()
+    assert fused.fused().detect.has("one2one")
+    with pytest.raises(ModelFormatError, match="yolo26n was fused, and the head 'one2many' left out"):
+        fused.with_head("one2many")
+
+
+def test_a_net_with_another_head_is_a_copy():
+    net = small("yolo26n").train()
+    twin = net.with_head("one2many").eval()
+    assert all(module.training for module in net.modules())
+    assert twin.model[0].conv.weight is not net.model[0].conv.weight
+
+
+def test_classes_without_names_are_numbered():
+    net = DetectionNet(parse(ROWS, source="rows"), names={5: "cat", 1: "dog"})
+    assert net.names == {0: "class0", 1: "dog"}
+
+
 def test_a_net_without_a_second_head_says_so():
     with pytest.raises(ModelFormatError, match="yolo11n has no one-to-one head"):
         small("yolo11n").with_head("one2one")
@@ -183,6 +203,14 @@ def test_a_wider_pyramid_gets_its_strides_from_its_rows():
         ({"backbone": [[-1, 1, "Conv"]]}, "cannot be read"),
         ({"scales": {"n": [1, 1, 64]}, "scale": "q"}, "'q' is missing"),
         ({"width_multiple": 1e9}, "a factor of 1000000000.0"),
+        ({"scales": {"n": [10**400, 1, 64]}}, "a factor of 1000"),
+        ({"scales": 5}, "of the scales 5"),
+        ({"scale": ["n"] * 10**6}, r"scale \['n', 'n'"),
+        ({"nc": ["x" * 10**7] * 10**6}, "where a whole number"),
+        ({"nc": 10**5000}, "a value too large to show where a whole number"),
+        ({"backbone": [[[0] * 4000, 1, "Concat", [1]]]}, "a Concat reads 4000 layers; expected 1 to 16"),
+        ({"backbone": [[[], 1, "Concat", [1]]]}, "reads 0 layers"),
+        ({"backbone": [[-1, 1, "Conv\n\x1b[31m", [16]]]}, r"a row is \[-1, 1, 'Conv\\n\\x1b\[31m'"),
     ],
 )
 def test_a_description_that_is_none_is_refused_in_one_line(change, message):
@@ -190,6 +218,7 @@ def test_a_description_that_is_none_is_refused_in_one_line(change, message):
         parse({**ROWS, **change}, source="file.pt")
     assert str(error.value).startswith("file.pt: ")
     assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 400
 
 
 @pytest.mark.parametrize(
@@ -203,12 +232,38 @@ def test_a_description_that_is_none_is_refused_in_one_line(change, message):
         ([-1, 1, "Conv", []], "cannot be built"),
         ([-1, 1, "nn.Upsample", [None, 8, "bicubic"]], "only twice the size"),
         ([-1, 1, "C2PSA", [128]], "reads 16 channels and gives 128"),
+        ([-1, 1, "C3k2", [64, True, 1e9]], "an expansion of 1000000000.0"),
+        ([-1, 1, "C3k2", [64, True, -1]], "an expansion of -1"),
+        ([-1, 1, "C3k2", [64, True, float("inf")]], "an expansion of inf"),
+        ([-1, 1, "C3k2", [64, True, 1e-9]], "leaves no channels of 64"),
+        ([-1, 1, "SPPF", [64, 4]], "a kernel of 4 over 16 channels"),
+        ([-1, 1, "Conv", [["x" * 10**7] * 10**6]], "a width of"),
+        ([-1, 1, "Detect", ["nc"]], "only the last layer is a head"),
     ],
 )
 def test_a_row_that_cannot_be_built_is_named(row, message):
     rows = {**ROWS, "backbone": [ROWS["backbone"][0], row]}
     with pytest.raises(ModelFormatError, match=message):
         DetectionNet(parse(rows, source="file.pt"), source="file.pt")
+
+
+@pytest.mark.parametrize(
+    ("rows", "change", "message"),
+    [
+        ([[-1, 1, "Conv", [8192]], [-1, 1, "Conv", [16384, 3]]], {}, "500,000,000 weights in all"),
+        ([[-1, 1, "Conv", [4096, 3, 2]]] * 12, {}, "500,000,000 weights in all"),
+        ([[-1, 1, "Conv", [16384, 31]]] * 2, {"width_multiple": 8}, "16,384 channels"),
+        ([[-1, 1, "Conv", [64]], *[[[0] * 16, 1, "Concat", [1]]], *[[[-1] * 16, 1, "Concat", [1]]] * 9], {}, "16,384 channels"),
+        ([[-1, 100, "C3k2", [64, True]]] * 190, {"depth_multiple": 8}, "more than 500 blocks"),
+        ([[-1, 1, "Conv", [8, 3, 2]]] * 20, {}, r"maps of \[1048576.0\] pixels a cell"),
+        ([[-1, 1, "nn.Upsample", [None, 2, "nearest"]], [-1, 1, "Conv", [8]]], {}, r"maps of \[0.5\] pixels"),
+    ],
+)
+def test_more_than_any_network_has_is_refused_before_it_takes_memory(rows, change, message):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ModelFormatError, match=message):
+        DetectionNet(parse({**ROWS, "backbone": rows, **change}, source="file.pt"), source="file.pt")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024  # KB
 
 
 def test_a_net_must_end_in_its_head():
