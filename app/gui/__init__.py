@@ -1,0 +1,1 @@
+"""The desktop app: windows over a session. The only place that imports PyQt6."""

@@ -1,0 +1,1 @@
+"""The dialogs: what is asked for before something is done."""
