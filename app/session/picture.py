@@ -65,4 +65,4 @@ class Picture:
     @property
     def scale(self) -> float:
         """Device pixels of the view per pixel of the frame."""
-        return self.pixels.shape[1] / self.region.width
+        return float(self.pixels.shape[1]) / self.region.width

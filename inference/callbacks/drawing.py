@@ -46,9 +46,22 @@ class Look:
         Raises:
             OptionError: a colour that is none.
         """
-        for color in self.colors:
-            if not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
-                raise OptionError(f"colour {color!r} is none; write colours as '#ff8800'")
+        check_colors(self.colors)
+
+
+def check_colors(colors: Iterable[str]) -> tuple[str, ...]:
+    """Check colours, such as `#ff8800`.
+
+    Raises:
+        OptionError: a colour that is none, or there are none.
+    """
+    checked = tuple(colors)
+    for color in checked:
+        if not isinstance(color, str) or not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
+            raise OptionError(f"colour {color!r} is none; write colours as '#ff8800'")
+    if not checked:
+        raise OptionError("colors=() is empty; pass at least one colour, such as '#ff8800'")
+    return checked
 
 
 def hide(canvas: Image, found: Iterable[Boxes], layers: Set[str]) -> None:

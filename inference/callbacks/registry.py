@@ -67,6 +67,10 @@ class Registration:
     owner: Handle
 
 
+Observer: TypeAlias = Callable[[Registration, float, BaseException | None], None]
+"""Is told of each call: what was called, the seconds it took, and what it raised."""
+
+
 class Handle:
     """What adding a callback returns; `remove()` takes it back, also while a run goes on."""
 
@@ -99,6 +103,7 @@ class Callbacks:
         self._objects: dict[type[Callback], tuple[Any, ...]] = {}
         self._calls_version = -1
         self._switched_off: set[Registration] = set()
+        self._observer: Observer | None = None
         self._workers: dict[Handle, BackgroundWorker] = {}
         self._background_failures: dict[Registration, CallbackError] = {}
         self._deadline: float | None = None
@@ -172,6 +177,46 @@ class Callbacks:
         """Unregister what `handle` stands for."""
         with self._lock:
             self._registrations = [each for each in self._registrations if each.owner is not handle]
+            self._switched_off = {each for each in self._switched_off if each.owner is not handle}
+            self._version += 1
+
+    def switch(self, registration: Registration, on: bool) -> None:
+        """Switch one callback of one event off or on again, here and in every run below; in force from the next event.
+
+        What was switched off in a model's registry is off in each of its runs, whatever they say themselves; what one run
+        switched off, as `on_error="disable"` does, is off in that run alone and can be switched on again there. A callback that
+        is off is not called, nor made up for: one of a run's start or end that is off at that moment misses it, so that a
+        `Callback` object whose end is switched off does not finish what it began. What is not registered here, or in a parent,
+        is left alone.
+        """
+        with self._lock:
+            if registration not in list(self):
+                return
+            if on:
+                self._switched_off.discard(registration)
+            else:
+                self._switched_off.add(registration)
+            self._version += 1
+
+    def is_on(self, registration: Registration) -> bool:
+        """Whether a callback is called here: neither this registry nor a parent has it switched off."""
+        return registration not in self._switched_off and (self._parent is None or self._parent.is_on(registration))
+
+    @property
+    def observer(self) -> Observer | None:
+        """What is told of every call once it is over, or None; set one, also while a run goes on, from the next event on.
+
+        A run's registry has the one of its parent unless it is given one of its own. It is called in the thread of the
+        callback, that of the background where it runs there, and is to be quick and not to raise.
+        """
+        if self._observer is None and self._parent is not None:
+            return self._parent.observer
+        return self._observer
+
+    @observer.setter
+    def observer(self, observer: Observer | None) -> None:
+        with self._lock:
+            self._observer = observer
             self._version += 1
 
     def has(self, event: str) -> bool:
@@ -292,17 +337,25 @@ class Callbacks:
             with self._lock:
                 self._calls = {}
                 self._objects = {}
+                # What was removed is forgotten, with all that it holds.
+                self._switched_off = {each for each in self if each in self._switched_off}
                 self._calls_version = version
 
     def _prepared(self, event: str) -> tuple[tuple[Registration, CallbackFunction], ...]:
         """What to call for an event; worked out again only after something was registered, removed or switched off."""
         self._renew()
-        calls = self._calls.get(event)
+        known = self._calls  # if it is renewed by another thread meanwhile, what was worked out before goes with it
+        calls = known.get(event)
         if calls is None:
-            chosen = [each for each in self if each.event == event and each not in self._switched_off]
-            calls = tuple((each, self._in_background(each) if each.background else each.function) for each in chosen)
-            self._calls[event] = calls
+            chosen = [each for each in self if each.event == event and self.is_on(each)]
+            observer = self.observer
+            calls = known[event] = tuple((each, self._call_of(each, observer)) for each in chosen)
         return calls
+
+    def _call_of(self, registration: Registration, observer: Observer | None) -> CallbackFunction:
+        """What to call for a registration; that it is observed costs nothing where it is not."""
+        function = registration.function if observer is None else _observed(registration, observer)
+        return self._in_background(registration, function) if registration.background else function
 
     def _tolerate(self, registration: Registration, failure: CallbackError) -> None:
         if registration.on_error == "disable":
@@ -325,8 +378,8 @@ class Callbacks:
         if late:
             log.error("%s, after the run had ended", failure)
 
-    def _in_background(self, registration: Registration) -> CallbackFunction:
-        """A function that queues the callback with a snapshot of the engine."""
+    def _in_background(self, registration: Registration, function: CallbackFunction) -> CallbackFunction:
+        """A function that queues a call of `function` with a snapshot of the engine."""
         worker = self._workers.setdefault(registration.owner, BackgroundWorker(registration.name))
 
         def enqueue(engine: Engine) -> None:
@@ -336,10 +389,10 @@ class Callbacks:
             snapshot, where = engine.snapshot(), engine.where()
 
             def call() -> None:
-                if registration in self._switched_off:
+                if not self.is_on(registration):
                     return
                 try:
-                    registration.function(snapshot)
+                    function(snapshot)
                 except Exception as error:
                     log.debug("background callback failed in %s", registration.event, exc_info=True)
                     failure = _failure(registration, error, where)
@@ -349,6 +402,22 @@ class Callbacks:
             worker.submit(call)
 
         return enqueue
+
+
+def _observed(registration: Registration, observer: Observer) -> CallbackFunction:
+    """The callback, with `observer` told of every call."""
+    function = registration.function
+
+    def observed(engine: Any) -> None:
+        began = time.perf_counter()
+        try:
+            function(engine)
+        except BaseException as error:
+            observer(registration, time.perf_counter() - began, error)
+            raise
+        observer(registration, time.perf_counter() - began, None)
+
+    return observed
 
 
 def _no_event(given: object) -> CallbackSignatureError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
@@ -16,11 +16,11 @@ import numpy.typing as npt
 from framehook.inference.boxes import Boxes
 from framehook.inference.callbacks.base import Callback
 from framehook.inference.callbacks.caption import Colour, draw_caption
-from framehook.inference.callbacks.drawing import PALETTE
+from framehook.inference.callbacks.drawing import PALETTE, check_colors
 from framehook.inference.callbacks.per_source import PICTURES, PerRun, PerSource, PerTrack, is_gone
 from framehook.inference.connection import SourceState
 from framehook.inference.errors import OptionError, did_you_mean
-from framehook.inference.frame import Frame
+from framehook.inference.frame import Frame, SourceInfo
 from framehook.inference.options import Points, checked_zones
 from framehook.inference.ranges import is_whole
 from framehook.inference.result import Image, Result
@@ -78,6 +78,8 @@ class ZoneCounter(Callback):
         anchor: str = "bottom",
         min_frames: int = 3,
         draw: bool = True,
+        only: Callable[[SourceInfo], bool] | None = None,
+        colors: Sequence[str] = PALETTE,
     ) -> None:
         """Choose where to count.
 
@@ -88,6 +90,9 @@ class ZoneCounter(Callback):
                 or center.
             min_frames: Frames in a row for which a track has to be beyond a line or inside an area before it counts.
             draw: Draw zones and counts on `result.canvas`.
+            only: Tells of a source whether it has these zones; asked for each frame. Nothing is counted or drawn in the others,
+                and the `result.data` of their frames is left as it is. None: all have them.
+            colors: Colours to take turns, such as `["#ff0000", "#00ff00"]`.
 
         Raises:
             OptionError: a zone that is no line and no area, or a value out of range.
@@ -100,6 +105,8 @@ class ZoneCounter(Callback):
         self._anchor = ANCHORS[anchor]
         self._min_frames = min_frames
         self._draw = draw
+        self._only = only
+        self._colours = check_colors(colors)
         self._lock = threading.Lock()
         self._figures: dict[str, dict[str, _LineFigures | _AreaFigures]] = {}
         self._runs: PerRun[PerSource[_Source]] = PerRun(lambda: PerSource(self._begin, let_go=self._leave))
@@ -122,6 +129,8 @@ class ZoneCounter(Callback):
     def on_predict_postprocess_end(self, predictor: Predictor) -> None:
         sources = self._runs.of(predictor)
         for result in predictor.frame_results:
+            if self._only is not None and not self._only(result.frame.source):
+                continue
             source = sources.of(result.frame)
             source.place(result, self.zones)
             with self._lock:
@@ -129,7 +138,7 @@ class ZoneCounter(Callback):
                 counts = {name: figures.counts() for name, figures in source.figures.items()}
             result.data.setdefault("zones", {}).update(counts)
             if self._draw:
-                result.add_painter(_Painter(source.shapes, counts))
+                result.add_painter(_Painter(source.shapes, counts, self._colours))
 
     def on_source_change(self, predictor: Predictor) -> None:
         sources, change = self._runs.find(predictor), predictor.change
@@ -376,18 +385,19 @@ def _check_ids(result: Result, zones: Mapping[str, Points]) -> None:
 class _Painter:
     """Draws zones and their counts as they were at one frame."""
 
-    __slots__ = ("_counts", "_shapes")
+    __slots__ = ("_colours", "_counts", "_shapes")
 
-    def __init__(self, shapes: Mapping[str, Shape], counts: Counts) -> None:
+    def __init__(self, shapes: Mapping[str, Shape], counts: Counts, colours: Sequence[str]) -> None:
         self._shapes = shapes
         self._counts = counts
+        self._colours = colours
 
     def __call__(self, result: Result, canvas: Image) -> None:
         short = min(canvas.shape[:2])
         width = max(2, round(short / 300))
         captions = []
         for place, (name, shape) in enumerate(self._shapes.items()):
-            colour = _bgr(PALETTE[place % len(PALETTE)])
+            colour = _bgr(self._colours[place % len(self._colours)])
             counts = self._counts[name]
             cv2.polylines(canvas, [np.round(shape).astype(np.int32)], len(shape) > 2, colour, width, cv2.LINE_AA)
             if len(shape) == 2:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from framehook.inference.errors import OptionError, SourceError, SourceFormatError
 from framehook.inference.frame import Frame, SourceInfo, SourceKind
@@ -15,6 +16,9 @@ _log = logging.getLogger("framehook")
 
 Opener = Callable[[], Source]
 _Taken = TypeVar("_Taken")
+
+RECENT: Final = 64
+"""Files of which it is remembered that they were played: more than can be read ahead, and few in a list of many thousand."""
 
 
 class PlaylistSource(Source):
@@ -40,6 +44,11 @@ class PlaylistSource(Source):
         self._stopped = threading.Event()
         self._delivered = False
         self._unreadable: SourceError | None = None
+        self._recent: deque[str] = deque(maxlen=RECENT)
+
+    def has_played(self, source_id: str) -> bool:
+        """Whether a file of that id is being played, or was a while ago; asked by who has several lists at once."""
+        return source_id in tuple(self._recent)
 
     def read(self) -> Frame | None:
         return self._advance(lambda source: source.read())
@@ -67,6 +76,7 @@ class PlaylistSource(Source):
                     opening, self.may_block = opener
                     self._current = self._checked(opening())
                     self.may_block = self._current.may_block
+                    self._recent.append(self._current.info.id)
                     if self._stopped.is_set():  # meanwhile, with nothing there to be interrupted
                         self._drop_current()
                         break

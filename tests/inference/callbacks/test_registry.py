@@ -1,4 +1,5 @@
 import functools
+import threading
 
 import pytest
 
@@ -155,7 +156,7 @@ def test_raise_names_event_callback_and_frame_and_chains_the_original():
         callbacks.fire("on_predict_batch_end", ENGINE)
     assert str(caught.value) == (
         "callback 'failing' failed in on_predict_batch_end at frame 4 of clip.mp4: "
-        "ValueError: no luck (test_registry.py line 148)"
+        "ValueError: no luck (test_registry.py line 149)"
     )
     assert isinstance(caught.value.__cause__, ValueError)
     assert (caught.value.event, caught.value.callback) == ("on_predict_batch_end", "failing")
@@ -262,3 +263,210 @@ def test_objects_are_found_by_their_class():
     assert child.objects(Mine) == (mine,)
     handle.remove()
     assert child.objects(Mine) == ()
+
+
+def registered(callbacks, name):
+    return next(each for each in callbacks if each.name == name)
+
+
+def test_a_callback_that_is_switched_off_is_not_called_until_it_is_switched_on():
+    calls = []
+
+    def first(engine):
+        calls.append("first")
+
+    def second(engine):
+        calls.append("second")
+
+    callbacks = Callbacks()
+    for each in (first, second):
+        callbacks.add("on_predict_batch_end", each)
+    one = next(iter(callbacks))
+    for on in (True, False, False, True):
+        callbacks.switch(one, on)
+        assert callbacks.is_on(one) is on
+        callbacks.fire("on_predict_batch_end", ENGINE)
+        calls.append("|")
+    assert calls == ["first", "second", "|", "second", "|", "second", "|", "first", "second", "|"]
+
+
+def test_only_the_chosen_event_of_an_object_is_switched_off():
+    calls = []
+
+    class Two(Callback):
+        def on_predict_start(self, predictor):
+            calls.append("start")
+
+        def on_predict_end(self, predictor):
+            calls.append("end")
+
+    callbacks = Callbacks()
+    callbacks.add(Two())
+    callbacks.switch(next(each for each in callbacks if each.event == "on_predict_start"), False)
+    assert not callbacks.has("on_predict_start")
+    callbacks.fire("on_predict_start", ENGINE)
+    callbacks.fire_all("on_predict_end", ENGINE)
+    assert calls == ["end"]
+
+
+def test_what_a_parent_switches_off_is_off_in_every_run_below_while_they_go_on():
+    calls = []
+    parent = Callbacks()
+    parent.add("on_predict_end", lambda engine: calls.append("called"))
+    runs = Callbacks(parent), Callbacks(parent)
+    one = next(iter(parent))
+    for run in runs:
+        run.fire("on_predict_end", ENGINE)
+    parent.switch(one, False)
+    runs[0].switch(one, True)  # a run has no say in what its parent has switched off
+    for run in runs:
+        assert not run.is_on(one)
+        run.fire("on_predict_end", ENGINE)
+    assert len(calls) == 2
+    parent.switch(one, True)
+    runs[1].switch(one, False)
+    for run in runs:
+        run.fire("on_predict_end", ENGINE)
+    assert len(calls) == 3
+    assert parent.is_on(one)
+
+
+def test_what_was_switched_off_for_it_raised_can_be_switched_on_again(caplog):
+    parent = Callbacks()
+    parent.add("on_predict_batch_end", failing, on_error="disable")
+    run = Callbacks(parent)
+    one = next(iter(parent))
+    for times in (1, 2):
+        run.fire("on_predict_batch_end", ENGINE)
+        run.fire("on_predict_batch_end", ENGINE)
+        assert (run.is_on(one), parent.is_on(one)) == (False, True)
+        assert len(caplog.records) == times
+        run.switch(one, True)
+        assert run.is_on(one)
+
+
+def test_switching_what_is_not_registered_does_nothing():
+    callbacks, others = Callbacks(), Callbacks()
+    handle = callbacks.add("on_predict_end", print)
+    one = next(iter(callbacks))
+    others.switch(one, False)
+    assert others.is_on(one)
+    callbacks.switch(one, False)
+    handle.remove()
+    callbacks.switch(one, False)
+    assert callbacks.is_on(one)
+
+
+def test_the_observer_is_told_of_every_call_how_long_it_took_and_what_it_raised(caplog):
+    told = []
+    waiting = threading.Event()
+
+    def slow(engine):
+        waiting.wait(0.02)
+
+    callbacks = Callbacks()
+    callbacks.add("on_predict_batch_end", slow)
+    callbacks.add("on_predict_batch_end", failing, on_error="log")
+    callbacks.observer = lambda *call: told.append(call)
+    callbacks.fire("on_predict_batch_end", ENGINE)
+    (slow_one, seconds, nothing), (failing_one, no_seconds, error) = told
+    assert [each.name.rpartition(".")[2] for each in (slow_one, failing_one)] == ["slow", "failing"]
+    assert seconds >= 0.019
+    assert 0 <= no_seconds < seconds
+    assert nothing is None
+    assert str(error) == "no\nluck"
+    assert "failing' failed" in caplog.text
+
+
+def test_what_is_raised_is_the_same_with_an_observer_as_without():
+    callbacks = Callbacks()
+    callbacks.add("on_predict_batch_end", failing)
+    texts = []
+    for observer in (None, lambda *call: None):
+        callbacks.observer = observer
+        with pytest.raises(CallbackError) as caught:
+            callbacks.fire("on_predict_batch_end", ENGINE)
+        texts.append(str(caught.value))
+    assert texts[0] == texts[1]
+    assert "(test_registry.py line" in texts[0]
+
+
+def test_an_observer_is_in_force_from_the_next_event_on_and_a_run_has_its_parents_or_its_own():
+    told = []
+    parent = Callbacks()
+    run = Callbacks(parent)
+    run.add("on_predict_end", lambda engine: None)
+    run.fire("on_predict_end", ENGINE)
+    parent.observer = lambda *call: told.append("parent")
+    run.fire("on_predict_end", ENGINE)
+    run.observer = lambda *call: told.append("run")
+    run.fire_all("on_predict_end", ENGINE)
+    run.observer = None
+    run.fire("on_predict_end", ENGINE)
+    parent.observer = None
+    run.fire("on_predict_end", ENGINE)
+    assert told == ["parent", "run", "parent"]
+
+
+def test_the_observer_is_told_of_background_calls_from_their_worker():
+    told = []
+    callbacks = Callbacks()
+    callbacks.add("on_predict_batch_end", failing, background=True, on_error="log")
+    callbacks.observer = lambda registration, seconds, error: told.append((str(error), threading.current_thread()))
+    callbacks.fire("on_predict_batch_end", ENGINE)
+    assert callbacks.close() == []
+    ((text, thread),) = told
+    assert text == "no\nluck"
+    assert thread is not threading.current_thread()
+
+
+def test_background_calls_that_wait_are_not_made_once_the_callback_is_switched_off():
+    calls = []
+    entered, go_on = threading.Event(), threading.Event()
+
+    def wait(snapshot):
+        calls.append(snapshot)
+        entered.set()
+        go_on.wait(10)
+
+    callbacks = Callbacks()
+    callbacks.add("on_predict_batch_end", wait, background=True)
+    for _ in range(3):
+        callbacks.fire("on_predict_batch_end", ENGINE)
+    assert entered.wait(10)
+    callbacks.switch(next(iter(callbacks)), False)
+    go_on.set()
+    callbacks.close()
+    assert len(calls) == 1
+
+
+def test_switching_from_another_thread_while_events_fire_leaves_it_as_it_was_switched_last():
+    calls = []
+    parent = Callbacks()
+    parent.add("on_predict_batch_end", calls.append)
+    run = Callbacks(parent)
+    one = next(iter(parent))
+    over = threading.Event()
+
+    def fire():
+        while not over.is_set():
+            run.fire("on_predict_batch_end", ENGINE)
+
+    def look():
+        while not over.is_set():
+            run.objects(Callback)
+            run.has("on_predict_batch_end")
+
+    threads = [threading.Thread(target=each) for each in (fire, look)]
+    for thread in threads:
+        thread.start()
+    for _ in range(300):
+        parent.switch(one, False)
+        parent.switch(one, True)
+    parent.switch(one, False)
+    over.set()
+    for thread in threads:
+        thread.join()
+    before = len(calls)
+    run.fire("on_predict_batch_end", ENGINE)
+    assert len(calls) == before

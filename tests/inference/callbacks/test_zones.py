@@ -324,3 +324,26 @@ def test_nobody_is_inside_any_more_once_the_source_or_the_run_is_over():
     assert inside[-1] == 1
     assert counter.counts["area"]["inside"] == 0
     assert counter.counts["area"]["most"] == 1
+
+
+def test_zones_of_some_sources_are_counted_and_drawn_in_those_alone():
+    sources = [open_source(f"testsrc:320x240@30:{count}") for count in (3, 4)]
+    door, yard = (source.info.id for source in sources)
+    at_door = ZoneCounter(AREA, only=lambda source: source.id == door)
+    at_yard = ZoneCounter({"lawn": [(0, 0), (1, 0), (1, 1), (0, 1)]}, only=lambda source: source.id == yard)
+    seen = defaultdict(list)
+    for result in watch(lambda frame: feet((0, 150, 150)), at_door, at_yard, source=sources):
+        assert np.any(result.canvas != result.orig_img)
+        seen[result.frame.source.id].append({name: counts["inside"] for name, counts in result.data["zones"].items()})
+    assert seen == {door: [{"area": 1}] * 3, yard: [{"lawn": 1}] * 4}
+    assert list(at_door.sources) == [door]
+    assert list(at_yard.sources) == [yard]
+
+
+def test_frames_of_sources_without_zones_are_left_as_they_are():
+    nowhere = ZoneCounter(LINE, only=lambda source: False)
+    for result in watch(lambda frame: feet((0, 150, 150)).with_ids(None), nowhere, source="testsrc:320x240@30:2"):
+        assert result.data == {}
+        assert np.array_equal(result.canvas, result.orig_img)
+    assert nowhere.sources == {}
+    assert ways(nowhere.counts["line"]) == (0, 0)

@@ -1,0 +1,200 @@
+"""To choose what to look at: a camera, a screen, a file, an address, a test scene; with a preview."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, Literal, TypeAlias
+
+from PyQt6.QtCore import QSize, Qt
+from PyQt6.QtGui import QShowEvent
+from PyQt6.QtWidgets import (
+    QCheckBox,
+    QDialog,
+    QDialogButtonBox,
+    QGridLayout,
+    QLabel,
+    QListWidgetItem,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from framehook.app.cameras import Camera, list_cameras
+from framehook.app.gui.bridge import Bridge
+from framehook.app.gui.dialogs.source_pages import (
+    AddressPage,
+    CamerasPage,
+    ChoiceList,
+    FilesPage,
+    Page,
+    ScenePage,
+    ScreensPage,
+)
+from framehook.app.gui.icons import icon
+from framehook.app.gui.preview_pane import PreviewPane
+from framehook.app.gui.settings_store import Store
+from framehook.inference.sources import Screen, list_screens
+from framehook.inference.sources.single import is_camera
+
+Kind: TypeAlias = Literal["camera", "screen", "file", "address", "scene"]
+"""What to begin with."""
+_NARROW: Final = 150  # pixels
+
+
+class OpenSourceDialog(QDialog):
+    """Opens what the user chooses, in the session of the bridge, and remembers it.
+
+    What is previewed is let go of before it is opened, since a camera is given to one at a time; nobody waits for that in the
+    window.
+    """
+
+    def __init__(
+        self,
+        bridge: Bridge,
+        parent: QWidget | None,
+        store: Store,
+        *,
+        kind: Kind = "camera",
+        add: bool = False,
+        cameras: Callable[[], list[Camera]] = list_cameras,
+        screens: Callable[[], list[Screen]] = list_screens,
+        platform: str = sys.platform,
+    ) -> None:
+        """Make it.
+
+        Args:
+            bridge: Whose session opens what is chosen.
+            parent: The window.
+            store: What was opened before.
+            kind: The page to begin with.
+            add: Whether it is to be opened beside what is open, where something is.
+            cameras: Lists the cameras.
+            screens: Lists the screens.
+            platform: As `sys.platform`: only on Linux can cameras be listed.
+        """
+        super().__init__(parent)
+        self._bridge = bridge
+        self._store = store
+        self.setWindowTitle("Open source")
+        self._pages: dict[Kind, Page] = {
+            "camera": CamerasPage(cameras, platform),
+            "screen": ScreensPage(screens),
+            "file": FilesPage(store),
+            "address": AddressPage(store),
+            "scene": ScenePage(),
+        }
+        self._kinds = ChoiceList()
+        self._kinds.setAccessibleName("Kind of source")
+        self._kinds.setIconSize(QSize(24, 24))
+        self._stack = QStackedWidget()
+        self._about = QLabel()
+        self._about.setWordWrap(True)
+        for page in self._pages.values():
+            item = QListWidgetItem(icon(page.sign), page.title)
+            item.setToolTip(page.about)
+            self._kinds.addItem(item)
+            self._stack.addWidget(page)
+            page.changed.connect(partial(self._page_changed, page))
+            page.activated.connect(self._open_chosen)
+        self._kinds.setFixedWidth(_NARROW)
+        self._preview = PreviewPane()
+        self._preview.told.connect(self._tell)
+        self._facts = QLabel()
+        self._beside = QCheckBox("Show it &beside what is open")
+        self._beside.setToolTip("Otherwise it takes the place of what is open")
+        self._buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel)
+        self._buttons.accepted.connect(self._open_chosen)
+        self._buttons.rejected.connect(self.reject)
+        self._open = self._buttons.button(QDialogButtonBox.StandardButton.Open)
+        if self._open is not None:
+            self._open.setDefault(True)
+            self._open.setToolTip("Open it (Enter)")
+
+        right = QVBoxLayout()
+        right.addWidget(self._about)
+        right.addWidget(self._stack, 2)
+        right.addWidget(self._preview, 3)
+        right.addWidget(self._facts)
+        whole = QGridLayout(self)
+        whole.setHorizontalSpacing(12)
+        whole.addWidget(self._kinds, 0, 0)
+        whole.addLayout(right, 0, 1)
+        whole.addWidget(self._beside, 1, 0, 1, 2)
+        whole.addWidget(self._buttons, 2, 0, 1, 2)
+        whole.setColumnStretch(1, 1)
+        self.resize(780, 600)
+
+        bridge.state_changed.connect(lambda _state: self._offer_beside())
+        self._offer_beside()
+        self._beside.setChecked(add and self._beside.isEnabled())
+        self._kinds.currentRowChanged.connect(self._turn)
+        self._kinds.setCurrentRow(list(self._pages).index(kind))
+
+    @property
+    def page(self) -> Page:
+        """The page that is shown."""
+        page = self._stack.currentWidget()
+        assert isinstance(page, Page)
+        return page
+
+    def turn_to(self, kind: Kind) -> None:
+        """Show the page of a kind."""
+        self._kinds.setCurrentRow(list(self._pages).index(kind))
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        super().showEvent(event)
+        proxy = self.page.focusProxy()
+        (proxy or self._kinds).setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def done(self, result: int) -> None:
+        # Whichever way it is closed, the camera is free for others from now on.
+        self._preview.close_preview()
+        for page in self._pages.values():
+            page.leave()
+        super().done(result)
+
+    def _turn(self, row: int) -> None:
+        self._stack.setCurrentIndex(row)
+        self._about.setText(f"{self.page.about}.")
+        self.page.enter()
+        self._page_changed(self.page)
+
+    def _page_changed(self, page: Page) -> None:
+        if page is not self._stack.currentWidget():
+            return
+        spec = page.preview()
+        if spec is not None and self._is_held(spec):
+            self._preview.show_spec(None, "It is open already; opening it again starts it anew.")
+        else:
+            self._preview.show_spec(spec, page.reason())
+        self._tell()
+
+    def _tell(self) -> None:
+        self._facts.setText(self._preview.about)
+        if self._open is not None:
+            self._open.setEnabled(self.page.spec() is not None)
+
+    def _is_held(self, spec: Any) -> bool:
+        """Whether the session has the camera that would be shown, so that nobody else can have it."""
+        return is_camera(spec) and any(str(slot.spec) == str(spec) for slot in self._bridge.state.slots)
+
+    def _offer_beside(self) -> None:
+        some = bool(self._bridge.state.slots)
+        self._beside.setEnabled(some)
+        if not some:
+            self._beside.setChecked(False)
+
+    def _open_chosen(self) -> None:
+        spec = self.page.spec()
+        if spec is None:
+            return
+        self.page.remember(self._store)
+        wanted = list(spec) if isinstance(spec, tuple) else spec
+        begin = partial(self._bridge.session.open, wanted, add=self._beside.isChecked())
+        if is_camera(spec):
+            self._preview.close_preview(begin)  # as soon as it is released
+        else:
+            begin()
+        self.accept()

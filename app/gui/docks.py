@@ -1,0 +1,88 @@
+"""The panels around the picture: where they stand at first, and how that is remembered."""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+from PyQt6.QtCore import QByteArray, Qt
+from PyQt6.QtGui import QAction
+from PyQt6.QtWidgets import QDockWidget, QMainWindow, QWidget
+
+Area: TypeAlias = Qt.DockWidgetArea
+
+VERSION: Final = 1
+"""Of the set of panels; a layout that was saved for another set is not restored."""
+
+
+class Docks:
+    """The docks of a window."""
+
+    def __init__(self, window: QMainWindow) -> None:
+        """Begin without any."""
+        self._window = window
+        self._docks: dict[str, tuple[QDockWidget, Area]] = {}
+        window.setDockOptions(
+            QMainWindow.DockOption.AllowNestedDocks
+            | QMainWindow.DockOption.AllowTabbedDocks
+            | QMainWindow.DockOption.AnimatedDocks
+        )
+        window.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, window.tabPosition(Area.TopDockWidgetArea))
+        window.setCorner(Qt.Corner.BottomRightCorner, Area.RightDockWidgetArea)
+
+    def add(self, title: str, panel: QWidget, area: Area, keys: str) -> None:
+        """Add a panel, behind those that are in the area already.
+
+        Args:
+            title: Its title, by which it is found again.
+            panel: What is in it.
+            area: Where it stands at first.
+            keys: What shows and hides it.
+        """
+        dock = QDockWidget(title, self._window)
+        dock.setObjectName(f"dock_{title.lower()}")
+        dock.setWidget(panel)
+        dock.setAccessibleName(title)
+        self._docks[title] = dock, area
+        self._window.addDockWidget(area, dock)
+        action = dock.toggleViewAction()
+        if action is not None:
+            action.setShortcut(keys)
+            action.setToolTip(f"Show or hide the panel ({keys})")
+            self._window.addAction(action)
+
+    def actions(self) -> list[QAction]:
+        """What shows and hides each panel."""
+        return [action for dock, _ in self._docks.values() if (action := dock.toggleViewAction()) is not None]
+
+    def panel(self, title: str) -> QDockWidget:
+        """The dock of a panel."""
+        return self._docks[title][0]
+
+    def arrange(self) -> None:
+        """Put all panels where they are at first: those of one area behind each other, the first in front."""
+        first: dict[Area, QDockWidget] = {}
+        for dock, area in self._docks.values():
+            self._window.removeDockWidget(dock)
+            self._window.addDockWidget(area, dock)
+            dock.setFloating(False)
+            dock.show()
+            if area in first:
+                self._window.tabifyDockWidget(first[area], dock)
+            else:
+                first[area] = dock
+        for dock in first.values():
+            dock.raise_()
+        width, height = self._window.width(), self._window.height()
+        for area, dock in first.items():
+            sideways = area in (Area.LeftDockWidgetArea, Area.RightDockWidgetArea)
+            size = max(300, width // 4) if sideways else max(190, height // 4)
+            way = Qt.Orientation.Horizontal if sideways else Qt.Orientation.Vertical
+            self._window.resizeDocks([dock], [size], way)
+
+    def save(self) -> QByteArray:
+        """Where the panels are."""
+        return self._window.saveState(VERSION)
+
+    def restore(self, saved: QByteArray) -> bool:
+        """Put the panels where they were; False where that is not known."""
+        return not saved.isEmpty() and self._window.restoreState(saved, VERSION)

@@ -1,0 +1,432 @@
+"""What the actions of the window do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, get_args
+
+from PyQt6.QtCore import QUrl
+from PyQt6.QtGui import QAction, QActionGroup, QDesktopServices
+from PyQt6.QtWidgets import QApplication, QFileDialog, QMenu
+
+from framehook.app.gui.actions import Actions
+from framehook.app.gui.dialogs.about import AboutDialog, ShortcutsDialog
+from framehook.app.gui.dialogs.export import ExportDialog
+from framehook.app.gui.dialogs.open_model import OpenModelDialog
+from framehook.app.gui.dialogs.open_source import OpenSourceDialog
+from framehook.app.gui.dialogs.settings import SettingsDialog
+from framehook.app.gui.drops import Drop
+from framehook.app.gui.icons import icon
+from framehook.app.gui.settings_store import Settings, Store
+from framehook.app.gui.theme import Theme, apply_theme
+from framehook.app.session.state import Level, Phase, SessionState, TakeKind
+from framehook.inference.callbacks.overlay import LAYERS, check_layers
+from framehook.inference.errors import FramehookError, one_line
+from framehook.inference.options import Points
+from framehook.inference.sources.demo import REMEDY, find_demo_clip
+from framehook.inference.sources.files import IMAGE_SUFFIXES
+
+if TYPE_CHECKING:
+    from framehook.app.gui.window import MainWindow
+
+JUMP: Final = 5.0
+"""Seconds that one step back or forward goes."""
+SIDE_BY_SIDE: Final = 9
+"""Sources that are shown at once at most, of those that are opened together."""
+
+_PLAYABLE: Final = (
+    "Videos and pictures (*.mp4 *.m4v *.mov *.mkv *.avi *.webm *.ts *.m3u8 *.jpg *.jpeg *.png *.bmp *.webp);;All files (*)"
+)
+_ROWS: Final = "JSON lines (*.jsonl);;CSV (*.csv);;MOT (*.txt)"
+_TAKES: Final[dict[str, TakeKind]] = {"record": "annotated", "record_original": "original", "save_rows": "rows"}
+_TOOLS: Final = ("draw_line", "draw_area", "edit_zones")
+
+
+class Handlers:
+    """Connects each action to what it does, and shows on it whether it can be done, and whether it is on."""
+
+    def __init__(self, window: MainWindow, store: Store) -> None:
+        """Connect the actions of a window."""
+        self._window = window
+        self._store = store
+        self._bridge = window.bridge
+        self._session = window.bridge.session
+        self._actions: Actions = window.actions_by_name
+        self._export: ExportDialog | None = None
+        for name, do in {
+            "open_source": self._choose_source,
+            "open_file": self._choose_file,
+            "open_address": partial(self._choose_source, "address"),
+            "open_demo": self.open_demo,
+            "close_source": self._close_source,
+            "snapshot": self._snapshot,
+            "open_folder": self._open_folder,
+            "settings": self._choose_settings,
+            "quit": window.close,
+            "play_pause": self._play_or_pause,
+            "step": self._session.step,
+            "stop": self._session.stop,
+            "back": partial(self._jump, -JUMP),
+            "forward": partial(self._jump, JUMP),
+            "to_start": partial(self._seek, 0.0),
+            "fit": lambda: self._on_view("fit"),
+            "zoom_in": lambda: self._on_view("zoom_in"),
+            "zoom_out": lambda: self._on_view("zoom_out"),
+            "reset_layout": window.docks.arrange,
+            "open_model": self._choose_model,
+            "export": self._show_export,
+            "more_confident": partial(window.tuning.nudge_confidence, 0.05),
+            "less_confident": partial(window.tuning.nudge_confidence, -0.05),
+            "reset_zones": self._reset_zones,
+            "clear_zones": self._clear_zones,
+            "load_callbacks": window.callbacks.choose,
+            "reload_callbacks": self._reload_callbacks,
+            "welcome": self._toggle_welcome,
+            "shortcuts": lambda: ShortcutsDialog(window).open(),
+            "about": lambda: AboutDialog(self._bridge, window).open(),
+        }.items():
+            self._on_trigger(name, do)
+        for name, change in {
+            "record": partial(self._take, "annotated"),
+            "record_original": partial(self._take, "original"),
+            "save_rows": partial(self._take, "rows"),
+            "loop": self._session.set_loop,
+            "enlarge": window.grid.set_enlarged,
+            "follow": self._follow,
+            "original": self._show_original,
+            "full_screen": self._fill_screen,
+            "track": self._track,
+            "draw_line": partial(self._use_tool, "line"),
+            "draw_area": partial(self._use_tool, "area"),
+            "edit_zones": partial(self._use_tool, "edit"),
+        }.items():
+            self._on_switch(name, change)
+        self._fill_menus()
+        self._bridge.state_changed.connect(self._show_state)
+        self._bridge.selection_changed.connect(lambda chosen: self._show_state(self._bridge.state))
+        window.grid.current_changed.connect(lambda key: self._show_state(self._bridge.state))
+        window.grid.enlarged_changed.connect(self._actions["enlarge"].setChecked)
+        window.grid.tool_ended.connect(self._end_tool)
+        self._show_state(self._bridge.state)
+
+    def close(self) -> None:
+        """End what goes on outside of the session."""
+        if self._export is not None:
+            self._export.close()
+
+    # Opening ------------------------------------------------------------------------------------------------------------------
+
+    def open_spec(self, spec: Any, *, beside: bool = False) -> None:
+        """Open a source, and remember it."""
+        self._window.show_picture()
+        self._session.open(spec, add=beside)
+        if isinstance(spec, str | Path | int):
+            self._store.add_recent("source", str(spec))
+
+    def open_demo(self) -> None:
+        """Show the demo clip, over and over."""
+        clip = find_demo_clip()
+        if clip is None:
+            self._bridge.report(Level.WARNING, f"The demo clip is not installed; {REMEDY}. A test scene is shown instead")
+        self._session.set_loop(True)
+        self._window.show_picture()
+        self._session.open("testsrc:1280x720@30" if clip is None else clip)
+
+    def open_several(self, specs: Sequence[Any]) -> None:
+        """Open sources side by side; pictures, and more than can be looked at, one after another."""
+        if len(specs) > SIDE_BY_SIDE or all(Path(str(spec)).suffix.lower() in IMAGE_SUFFIXES for spec in specs):
+            self.open_spec(list(specs) if len(specs) > 1 else specs[0])
+            return
+        for number, spec in enumerate(specs):
+            self.open_spec(spec, beside=number > 0)
+
+    def take_drop(self, drop: Drop) -> None:
+        """Use what was dropped on the window; what is a program, once the user has said so."""
+        if drop.model is not None:
+            self._use_model(str(drop.model))
+        if drop.sources:
+            self.open_several(drop.sources)
+        for path in drop.callbacks:
+            self._window.messages.show_message(
+                Level.WARNING,
+                f"{path.name} is a Python file: loading it runs the code in it",
+                action=("Load it", partial(self._load_callbacks, path)),
+            )
+
+    def _choose_source(self, page: str | None = None) -> None:
+        dialog = OpenSourceDialog(self._bridge, self._window, self._store)
+        if page is not None:
+            dialog.show_page(page)
+        dialog.chosen.connect(lambda spec, beside: self.open_spec(spec, beside=beside))
+        dialog.open()
+
+    def _choose_file(self) -> None:
+        dialog = QFileDialog(self._window, "Open videos or pictures", self._store.text("folder"), _PLAYABLE)
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
+        dialog.filesSelected.connect(self._open_files)
+        dialog.open()
+
+    def _open_files(self, files: list[str]) -> None:
+        if files:
+            self._store.set_text("folder", str(Path(files[0]).parent))
+            self.open_several([Path(file) for file in files])
+
+    def _close_source(self) -> None:
+        key = self._window.grid.current_key
+        if key is not None:
+            self._session.close_slot(key)
+
+    def _choose_model(self) -> None:
+        OpenModelDialog(self._bridge, self._window, self._store).open()
+
+    def _use_model(self, spec: str) -> None:
+        self._session.use_model(spec, device=self._store.settings().device)
+        self._store.add_recent("model", spec)
+
+    def _show_export(self) -> None:
+        if self._export is not None:
+            self._export.close()
+        self._export = ExportDialog(self._bridge, self._window)
+        self._export.show()
+
+    def _load_callbacks(self, path: Path) -> None:
+        self._session.load_hooks(path)
+        self._store.add_recent("callbacks", str(path))
+
+    def _reload_callbacks(self) -> None:
+        for file in self._session.hooks.files:
+            self._session.reload_hooks(file.path)
+
+    # Saving -------------------------------------------------------------------------------------------------------------------
+
+    def _snapshot(self) -> None:
+        key = self._window.grid.current_key
+        if key is not None:
+            self._session.snapshot(key, original=self._actions["original"].isChecked())
+
+    def _take(self, kind: TakeKind, on: bool) -> None:
+        if not on:
+            self._session.stop_take(kind)
+        elif kind == "rows":
+            self._choose_rows()
+        else:
+            self._session.record(original=kind == "original")
+
+    def _choose_rows(self) -> None:
+        dialog = QFileDialog(self._window, "Save what is found", str(self._session.folder), _ROWS)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("jsonl")
+        dialog.fileSelected.connect(lambda file: self._session.save_rows(Path(file)))
+        dialog.rejected.connect(lambda: self._show_state(self._bridge.state))
+        dialog.open()
+
+    def _open_folder(self) -> None:
+        folder = self._session.folder
+        if not folder.is_dir():
+            self._bridge.report(Level.INFO, f"Nothing was saved yet; recordings and pictures go to {folder}")
+        elif not QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder))):
+            self._bridge.report(Level.WARNING, f"No file manager could be opened; the folder is {folder}")
+
+    # Playing ------------------------------------------------------------------------------------------------------------------
+
+    def _play_or_pause(self) -> None:
+        if self._bridge.state.phase is Phase.PLAYING:
+            self._session.pause()
+        else:
+            self._session.play()
+
+    def _jump(self, seconds: float) -> None:
+        key = self._window.grid.current_key
+        last = None if key is None else self._session.renderer.last(key)
+        if last is not None and last.frame.pts is not None:
+            self._seek(last.frame.pts + seconds)
+
+    def _seek(self, seconds: float) -> None:
+        key = self._window.grid.current_key
+        slot = None if key is None else self._bridge.state.slot(key)
+        if slot is not None and slot.seekable:
+            end = seconds if slot.duration is None else slot.duration
+            self._session.seek(min(max(seconds, 0.0), end), slot.key)
+
+    # Looking ------------------------------------------------------------------------------------------------------------------
+
+    def _on_view(self, what: str) -> None:
+        view = self._window.grid.current_view
+        if view is not None:
+            getattr(view, what)()
+
+    def _follow(self, on: bool) -> None:
+        chosen = self._bridge.selected
+        for slot in self._bridge.state.slots:
+            view = self._window.grid.view(slot.key)
+            if view is not None:
+                view.set_following(on and chosen is not None and chosen[0] == slot.key)
+
+    def _show_original(self, on: bool) -> None:
+        for slot in self._bridge.state.slots:
+            view = self._window.grid.view(slot.key)
+            if view is not None:
+                view.set_original(on)
+
+    def _fill_screen(self, on: bool) -> None:
+        if on:
+            self._window.showFullScreen()
+        else:
+            self._window.showNormal()
+
+    def _track(self, on: bool) -> None:
+        self._update(tracker=(self._store.settings().tracker or "bytetrack") if on else None)
+
+    # Zones --------------------------------------------------------------------------------------------------------------------
+
+    def _use_tool(self, tool: str, on: bool) -> None:
+        self._window.grid.set_tool(tool if on else None)
+
+    def _end_tool(self) -> None:
+        for name in _TOOLS:
+            self._actions[name].setChecked(False)
+
+    def _reset_zones(self) -> None:
+        key = self._window.grid.current_key
+        if key is not None:
+            self._session.reset_zones(key)
+
+    def _clear_zones(self) -> None:
+        key = self._window.grid.current_key
+        before: dict[str, Points] = {} if key is None else self._bridge.state.zones.get(key, {})
+        if key is None or not before:
+            return
+        self._session.set_zones(key, {})
+        self._window.messages.show_message(
+            Level.INFO,
+            f"{len(before)} {'zone was' if len(before) == 1 else 'zones were'} deleted",
+            action=("Undo", partial(self._session.set_zones, key, before)),
+        )
+
+    # Settings -----------------------------------------------------------------------------------------------------------------
+
+    def _choose_settings(self) -> None:
+        dialog = SettingsDialog(self._bridge, self._window, self._store)
+        dialog.saved.connect(self._use_settings)
+        dialog.open()
+
+    def _use_settings(self, settings: Settings) -> None:
+        self._session.folder = settings.save_dir
+        self._session.set_loop(settings.loop)
+        changed = {
+            name: value for name, value in settings.options().items() if value != getattr(self._bridge.state.options, name)
+        }
+        if changed:
+            self._update(**changed)
+
+    def _choose_theme(self, theme: Theme) -> None:
+        settings = self._store.settings()
+        self._store.save(replace(settings, theme=theme))
+        app = QApplication.instance()
+        if isinstance(app, QApplication):
+            apply_theme(app, theme)
+
+    def _update(self, **changes: Any) -> None:
+        try:
+            self._session.update(**changes)
+        except FramehookError as error:
+            self._bridge.report(Level.ERROR, one_line(error))
+
+    def _toggle_welcome(self) -> None:
+        self._window.show_welcome()
+
+    # Menus --------------------------------------------------------------------------------------------------------------------
+
+    def _fill_menus(self) -> None:
+        menus = self._actions.submenus
+        for action in self._window.docks.actions():
+            menus["panels"].addAction(action)
+        for layer in LAYERS:
+            action = QAction(layer.capitalize(), self._window)
+            action.setObjectName(f"overlay_{layer}")
+            action.setCheckable(True)
+            action.triggered.connect(partial(self._set_layer, layer))
+            menus["overlay"].addAction(action)
+        themes = QActionGroup(self._window)
+        for theme in get_args(Theme):
+            action = QAction(f"As the &{theme}" if theme == "system" else f"&{theme.capitalize()}", self._window)
+            action.setObjectName(f"theme_{theme}")
+            action.setCheckable(True)
+            action.setChecked(self._store.settings().theme == theme)
+            action.triggered.connect(partial(self._choose_theme, theme))
+            themes.addAction(action)
+            menus["theme"].addAction(action)
+        menus["recent_sources"].aboutToShow.connect(lambda: self._fill_recent("recent_sources", "source", self.open_spec))
+        menus["recent_models"].aboutToShow.connect(lambda: self._fill_recent("recent_models", "model", self._use_model))
+        menus["recent_callbacks"].aboutToShow.connect(
+            lambda: self._fill_recent("recent_callbacks", "callbacks", lambda text: self._load_callbacks(Path(text)))
+        )
+
+    def _fill_recent(self, name: str, kind: Any, use: Callable[[str], None]) -> None:
+        menu: QMenu = self._actions.submenus[name]
+        menu.clear()
+        recent = self._store.recent(kind)
+        for text in recent:
+            action = menu.addAction(text.replace("&", "&&"))
+            if action is not None:
+                action.triggered.connect(lambda _, text=text: use(text))
+        if not recent:
+            nothing = menu.addAction("Nothing yet")
+            if nothing is not None:
+                nothing.setEnabled(False)
+
+    def _set_layer(self, layer: str, on: bool) -> None:
+        layers = self._bridge.state.options.overlay or ()
+        there = set(layers.replace(",", " ").split() if isinstance(layers, str) else layers)
+        there = there | {layer} if on else there - {layer}
+        self._update(overlay=tuple(each for each in LAYERS if each in there) or None)
+
+    # What the actions show ----------------------------------------------------------------------------------------------------
+
+    def _show_state(self, state: SessionState) -> None:
+        actions = self._actions
+        key = self._window.grid.current_key
+        slot = None if key is None else state.slot(key)
+        playing = state.phase is Phase.PLAYING
+        active = playing or state.phase is Phase.PAUSED
+        play = actions["play_pause"]
+        play.setText("&Pause" if playing else "&Play")
+        play.setIcon(icon("pause" if playing else "replay" if state.phase is Phase.ENDED else "play"))
+        can = {
+            "play_pause": bool(state.slots) and state.phase is not Phase.OPENING,
+            "step": bool(state.slots) and state.phase is not Phase.OPENING,
+            "stop": active or state.phase is Phase.OPENING,
+            "close_source": slot is not None,
+            "snapshot": slot is not None,
+            "record": active or actions["record"].isChecked(),
+            "record_original": active or actions["record_original"].isChecked(),
+            "save_rows": active or actions["save_rows"].isChecked(),
+            "enlarge": len(state.slots) > 1,
+            "follow": self._bridge.selected is not None,
+            "export": state.model is not None,
+            "reload_callbacks": bool(self._session.hooks.files),
+            **dict.fromkeys(("back", "forward", "to_start"), slot is not None and slot.seekable),
+            **dict.fromkeys(("fit", "zoom_in", "zoom_out", "original", *_TOOLS), slot is not None),
+            **dict.fromkeys(("reset_zones", "clear_zones"), slot is not None and bool(state.zones.get(slot.key))),
+        }
+        for name, enabled in can.items():
+            actions[name].setEnabled(enabled)
+        for name, kind in _TAKES.items():
+            actions[name].setChecked(state.take(kind) is not None)
+        actions["loop"].setChecked(state.loop)
+        actions["track"].setChecked(state.options.tracker is not None)
+        layers = check_layers(state.options.overlay)
+        for action in self._actions.submenus["overlay"].actions():
+            action.setChecked(action.objectName().removeprefix("overlay_") in layers)
+
+    def _on_trigger(self, name: str, do: Callable[[], object]) -> None:
+        self._actions[name].triggered.connect(lambda: do())
+
+    def _on_switch(self, name: str, change: Callable[[bool], object]) -> None:
+        # Only what the user does counts, not what the state shows on the action; but tools and views are switched by both.
+        action = self._actions[name]
+        signal = action.toggled if name in (*_TOOLS, "follow", "original", "full_screen") else action.triggered
+        signal.connect(lambda on: change(on))

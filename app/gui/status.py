@@ -1,0 +1,74 @@
+"""The line at the bottom: what plays through which model, how fast, and what is under way."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QLabel, QProgressBar, QStatusBar, QWidget
+
+from framehook.app.gui.bridge import Bridge
+from framehook.app.session.state import Figures, Phase, SessionState
+
+_PHASES = {
+    Phase.IDLE: "Nothing is open",
+    Phase.OPENING: "Opening",
+    Phase.PLAYING: "Playing",
+    Phase.PAUSED: "Paused",
+    Phase.ENDED: "Stopped",
+    Phase.FAILED: "Stopped by an error",
+}
+
+
+class StatusLine(QStatusBar):
+    """The status bar of the window."""
+
+    def __init__(self, bridge: Bridge, parent: QWidget | None = None) -> None:
+        """Follow a session."""
+        super().__init__(parent)
+        self.setSizeGripEnabled(False)
+        self._what = QLabel()
+        self._what.setAccessibleName("What is going on")
+        self._takes = QLabel()
+        self._takes.setAccessibleName("What is being saved")
+        self._figures = QLabel()
+        self._figures.setAccessibleName("Frame rate and latency")
+        self._figures.setToolTip("Frames painted a second, and the time from capture to paint: half of them are faster")
+        self._busy = QProgressBar()
+        self._busy.setRange(0, 0)
+        self._busy.setMaximumWidth(90)
+        self._busy.setMaximumHeight(12)
+        self._busy.setTextVisible(False)
+        self._busy.setAccessibleName("Something is under way")
+        self._busy.hide()
+        self.addWidget(self._what, 1)
+        for widget in (self._takes, self._busy, self._figures):
+            self.addPermanentWidget(widget)
+        bridge.state_changed.connect(self._show_state)
+        bridge.figures_changed.connect(self._show_figures)
+        self._show_state(bridge.state)
+
+    def _show_state(self, state: SessionState) -> None:
+        names = ", ".join(slot.name for slot in state.slots)
+        phase = _PHASES[state.phase]
+        what = f"{phase}: {names}" if names else phase
+        model = state.model
+        self._what.setText(what if model is None else f"{what}   ·   {model.title} on {model.device}")
+        self._what.setTextFormat(Qt.TextFormat.PlainText)
+        self._busy.setVisible(bool(state.busy))
+        if state.busy:
+            self._what.setText(f"{_sentence(state.busy[-1])}…")
+        going_on = [take.kind for take in state.takes if take.going_on]
+        finishing = any(take.finishing for take in state.takes)
+        words = {"annotated": "recording", "original": "recording the original", "rows": "saving rows"}
+        said = [words[kind] for kind in going_on] + (["completing files"] if finishing else [])
+        self._takes.setText(f"● {_sentence(', '.join(said))}" if said else "")
+
+    def _show_figures(self, figures: Figures) -> None:
+        painting = figures.painting
+        if figures.stats is None or painting.latency is None:
+            self._figures.setText("")
+            return
+        self._figures.setText(f"{painting.fps:.1f} fps   {painting.latency.p50:.0f} ms")
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

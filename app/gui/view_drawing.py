@@ -1,0 +1,135 @@
+"""What a view paints on top of a picture: texts on grounds of their own, so that they can be read on any, and outlines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from PyQt6.QtCore import QPointF, QRectF, Qt
+from PyQt6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPalette, QPen
+
+from framehook.app.gui.theme import is_dark
+
+_ROLE: Final = QPalette.ColorRole
+_VEIL: Final = 200  # of 255: what is under a text shows a little, and white letters on it are read on white pictures, too
+_MARGIN: Final = 8.0
+_PADDING: Final = 6.0
+
+
+def surround(palette: QPalette) -> QColor:
+    """What is around a frame: dark, whatever the scheme, for the eye compares."""
+    darker = _ROLE.Window if is_dark(palette) else _ROLE.WindowText
+    return palette.color(darker).darker(160)
+
+
+def ink(palette: QPalette) -> QColor:
+    """Letters on `surround`."""
+    return palette.color(_ROLE.WindowText if is_dark(palette) else _ROLE.Base)
+
+
+def draw_caption(painter: QPainter, bounds: QRectF, text: str, palette: QPalette) -> QRectF:
+    """Write a line in the left upper corner of `bounds`, cut short where it is too long. Returns where."""
+    metrics = QFontMetricsF(painter.font())
+    room = bounds.width() - 2 * (_MARGIN + _PADDING)
+    text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, room)
+    size = metrics.size(0, text)
+    plate = QRectF(
+        bounds.left() + _MARGIN, bounds.top() + _MARGIN, size.width() + 2 * _PADDING, size.height() + _PADDING
+    )
+    _draw_plate(painter, plate, _veiled(palette))
+    painter.setPen(ink(palette))
+    painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
+    return plate
+
+
+def draw_message(painter: QPainter, bounds: QRectF, title: str, text: str, palette: QPalette) -> None:
+    """Write a large line, and a smaller text under it, in the middle of `bounds`."""
+    large = QFont(painter.font())
+    large.setPointSizeF(large.pointSizeF() * (1.9 if bounds.width() > 420 else 1.3))
+    large.setWeight(QFont.Weight.DemiBold)
+    wrap = Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignHCenter
+    room = QRectF(0, 0, min(bounds.width() - 4 * _MARGIN, 640), bounds.height())
+    heading = QFontMetricsF(large).boundingRect(room, int(wrap), title)
+    below = QFontMetricsF(painter.font()).boundingRect(room, int(wrap), text) if text else QRectF()
+    gap = _PADDING if text else 0.0
+    height = heading.height() + gap + below.height()
+    middle = bounds.center()
+    plate = QRectF(0, 0, max(heading.width(), below.width()) + 5 * _PADDING, height + 4 * _PADDING)
+    plate.moveCenter(middle)
+    _draw_plate(painter, plate, _veiled(palette))
+    painter.setPen(ink(palette))
+    painter.save()
+    painter.setFont(large)
+    top = plate.top() + 2 * _PADDING
+    painter.drawText(QRectF(middle.x() - room.width() / 2, top, room.width(), heading.height()), int(wrap), title)
+    painter.restore()
+    if text:
+        top += heading.height() + gap
+        painter.drawText(QRectF(middle.x() - room.width() / 2, top, room.width(), below.height()), int(wrap), text)
+
+
+def draw_card(
+    painter: QPainter, beside: QRectF, bounds: QRectF, title: str, facts: Sequence[tuple[str, str]], palette: QPalette
+) -> None:
+    """Write facts, each with its name, beside a rectangle, on the side where there is room, and within `bounds`."""
+    bold = QFont(painter.font())
+    bold.setWeight(QFont.Weight.DemiBold)
+    metrics, heavy = QFontMetricsF(painter.font()), QFontMetricsF(bold)
+    line = metrics.height()
+    names = max((metrics.horizontalAdvance(name) for name, _ in facts), default=0.0)
+    values = max((metrics.horizontalAdvance(value) for _, value in facts), default=0.0)
+    width = max(names + 2 * _PADDING + values, heavy.horizontalAdvance(title)) + 2 * _PADDING
+    width = min(width, bounds.width() - 2)
+    plate = QRectF(0, 0, width, line * (len(facts) + 1) + 2 * _PADDING)
+    left = beside.right() + _MARGIN
+    if left + width > bounds.right():
+        left = beside.left() - _MARGIN - width
+    plate.moveLeft(min(max(left, bounds.left() + 1), bounds.right() - width - 1))
+    plate.moveTop(max(min(beside.top(), bounds.bottom() - plate.height() - 1), bounds.top() + 1))
+    _draw_plate(painter, plate, palette.color(_ROLE.ToolTipBase), palette.color(_ROLE.Mid))
+    painter.setPen(palette.color(_ROLE.ToolTipText))
+    painter.setClipRect(plate)
+    baseline = plate.top() + _PADDING + metrics.ascent()
+    painter.save()
+    painter.setFont(bold)
+    painter.drawText(QPointF(plate.left() + _PADDING, baseline), title)
+    painter.restore()
+    for name, value in facts:
+        baseline += line
+        painter.drawText(QPointF(plate.left() + _PADDING, baseline), name)
+        painter.drawText(QPointF(plate.left() + 3 * _PADDING + names, baseline), value)
+    painter.setClipping(False)
+
+
+def draw_outline(painter: QPainter, rect: QRectF, palette: QPalette, *, strong: bool) -> None:
+    """Outline an object: seen on dark and on light, over whatever is drawn round it already."""
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    width = 3.0 if strong else 1.5
+    around = rect.adjusted(-width, -width, width, width) if strong else rect
+    for colour, line in ((surround(palette), width + 2), (palette.color(_ROLE.Highlight) if strong else ink(palette), width)):
+        pen = QPen(colour, line)
+        pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
+        painter.setPen(pen)
+        painter.drawRect(around)
+
+
+def draw_frame(painter: QPainter, bounds: QRectF, palette: QPalette) -> None:
+    """Draw the frame of the view that actions are about."""
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.setPen(QPen(palette.color(_ROLE.Highlight), 2))
+    painter.drawRect(bounds.adjusted(1, 1, -1, -1))
+
+
+def _draw_plate(painter: QPainter, plate: QRectF, colour: QColor, edge: QColor | None = None) -> None:
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen if edge is None else QPen(edge, 1))
+    painter.setBrush(colour)
+    painter.drawRoundedRect(plate, 4, 4)
+    painter.restore()
+
+
+def _veiled(palette: QPalette) -> QColor:
+    colour = surround(palette)
+    colour.setAlpha(_VEIL)
+    return colour

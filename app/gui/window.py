@@ -1,0 +1,174 @@
+"""The window: the pictures in the middle, the panels around them, and what is said of all of it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from PyQt6.QtCore import QSize, Qt
+from PyQt6.QtGui import QCloseEvent, QGuiApplication, QShowEvent
+from PyQt6.QtWidgets import QMainWindow, QStackedWidget, QToolBar, QVBoxLayout, QWidget
+
+from framehook.app.gui.actions import Actions
+from framehook.app.gui.bridge import Bridge
+from framehook.app.gui.docks import Docks
+from framehook.app.gui.drops import Drops
+from framehook.app.gui.grid import GridView
+from framehook.app.gui.handlers import Handlers
+from framehook.app.gui.icons import icon
+from framehook.app.gui.message_bar import MessageBar
+from framehook.app.gui.panels.callbacks import CallbacksPanel
+from framehook.app.gui.panels.log import LogPanel
+from framehook.app.gui.panels.objects import ObjectsPanel
+from framehook.app.gui.panels.performance import PerformancePanel
+from framehook.app.gui.panels.transport import TransportBar
+from framehook.app.gui.panels.tuning import TuningPanel
+from framehook.app.gui.panels.zones import ZonesPanel
+from framehook.app.gui.settings_store import Store
+from framehook.app.gui.status import StatusLine
+from framehook.app.gui.welcome import WelcomeScreen
+from framehook.app.session.state import Level, Note, Phase, SessionState
+
+FIRST_SIZE: Final = QSize(1280, 720)
+"""Of the window, where the screen is large enough."""
+
+_TOOLS = ("open_source", "open_model", "", "record", "snapshot", "", "draw_line", "draw_area", "", "fit", "follow", "enlarge")
+
+
+class MainWindow(QMainWindow):
+    """The one window of the app. It owns the session: closing it ends everything and completes all files."""
+
+    def __init__(self, store: Store, **options: Any) -> None:
+        """Make the window, not shown.
+
+        Args:
+            store: What is remembered from one start to the next.
+            **options: Those of `Session`.
+
+        Raises:
+            UnknownOptionError, OptionError: an option is wrong.
+        """
+        super().__init__()
+        self.setObjectName("framehook")
+        self.setWindowTitle("Framehook")
+        self.setWindowIcon(icon("framehook"))
+        self.bridge = Bridge(self, **options)
+        self._store = store
+        self._asked_for_welcome = False
+        self.grid = GridView(self.bridge)
+        self._welcome = WelcomeScreen(self.bridge, store)
+        self._stack = QStackedWidget()
+        self._stack.addWidget(self._welcome)
+        self._stack.addWidget(self.grid)
+        self._messages = MessageBar()
+        middle = QWidget()
+        self.actions_by_name = Actions(self, middle)
+        self._transport = TransportBar(self.bridge, self.actions_by_name)
+        column = QVBoxLayout(middle)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        for widget, stretch in ((self._messages, 0), (self._stack, 1), (self._transport, 0)):
+            column.addWidget(widget, stretch)
+        self.setCentralWidget(middle)
+
+        self.tuning = TuningPanel(self.bridge)
+        self.zones = ZonesPanel(self.bridge)
+        self.callbacks = CallbacksPanel(self.bridge)
+        self._docks = Docks(self)
+        right, bottom = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
+        self._docks.add("Tuning", self.tuning, right, "Alt+1")
+        self._docks.add("Zones", self.zones, right, "Alt+2")
+        self._docks.add("Objects", ObjectsPanel(self.bridge), bottom, "Alt+3")
+        self._docks.add("Performance", PerformancePanel(self.bridge), bottom, "Alt+4")
+        self._docks.add("Callbacks", self.callbacks, bottom, "Alt+5")
+        self._docks.add("Log", LogPanel(self.bridge), bottom, "Alt+6")
+
+        bar = self.menuBar()
+        if bar is not None:
+            self.actions_by_name.fill(bar)
+        self.addToolBar(self._toolbar())
+        self.setStatusBar(StatusLine(self.bridge, self))
+        self.handlers = Handlers(self, store)
+        self._drops = Drops(self)
+        self._drops.dropped.connect(self.handlers.take_drop)
+        self._connect_welcome()
+        self.bridge.state_changed.connect(self._show_state)
+        self.bridge.noted.connect(self._show_note)
+        self._restore()
+        self._show_state(self.bridge.state)
+
+    @property
+    def docks(self) -> Docks:
+        """The panels."""
+        return self._docks
+
+    @property
+    def messages(self) -> MessageBar:
+        """What is told above the picture."""
+        return self._messages
+
+    def show_welcome(self) -> None:
+        """Show what to do first, also while something plays."""
+        self._asked_for_welcome = True
+        self._show_state(self.bridge.state)
+
+    def show_picture(self) -> None:
+        """Show the pictures again."""
+        self._asked_for_welcome = False
+        self._show_state(self.bridge.state)
+
+    # What Qt calls ----------------------------------------------------------------------------------------------------------
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        super().showEvent(event)
+        self._stack.currentWidget().setFocus()  # type: ignore[union-attr]  # there is always one
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        self._store.set_window("geometry", self.saveGeometry())
+        self._store.set_window("docks", self._docks.save())
+        self._store.sync()
+        self.handlers.close()
+        self.hide()  # at once; files are completed meanwhile
+        self.bridge.close()
+        super().closeEvent(event)
+
+    # Parts ------------------------------------------------------------------------------------------------------------------
+
+    def _toolbar(self) -> QToolBar:
+        bar = QToolBar("Tools", self)
+        bar.setObjectName("tools")
+        bar.setAccessibleName("Tools")
+        for name in _TOOLS:
+            if name:
+                bar.addAction(self.actions_by_name[name])
+            else:
+                bar.addSeparator()
+        return bar
+
+    def _connect_welcome(self) -> None:
+        self._welcome.demo_requested.connect(self.handlers.open_demo)
+        self._welcome.camera_requested.connect(lambda number: self.handlers.open_spec(number))
+        self._welcome.file_requested.connect(self.actions_by_name["open_file"].trigger)
+        self._welcome.url_requested.connect(self.actions_by_name["open_address"].trigger)
+        self._welcome.other_requested.connect(self.actions_by_name["open_source"].trigger)
+        self._welcome.recent_requested.connect(self.handlers.open_spec)
+        self.zones.draw_requested.connect(lambda what: self.actions_by_name[f"draw_{what}"].trigger())
+        self.tuning.original_toggled.connect(self.actions_by_name["original"].setChecked)
+
+    def _restore(self) -> None:
+        if not self.restoreGeometry(self._store.window("geometry")):
+            screen = QGuiApplication.primaryScreen()
+            room = FIRST_SIZE if screen is None else screen.availableSize()
+            self.resize(FIRST_SIZE.boundedTo(room))
+        if not self._docks.restore(self._store.window("docks")):
+            self._docks.arrange()
+
+    def _show_state(self, state: SessionState) -> None:
+        has_sources = bool(state.slots) or state.phase is Phase.OPENING
+        picture = has_sources and not self._asked_for_welcome
+        self._stack.setCurrentWidget(self.grid if picture else self._welcome)
+        names = ", ".join(slot.name for slot in state.slots)
+        self.setWindowTitle(f"{names} – Framehook" if names else "Framehook")  # noqa: RUF001 - a dash
+
+    def _show_note(self, note: Note) -> None:
+        if note.level is not Level.INFO or note.text.startswith("Saved"):
+            self._messages.show_note(note)

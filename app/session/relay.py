@@ -1,0 +1,61 @@
+"""What hands the results of a run on to whoever looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
+
+from framehook.inference.callbacks import Callback
+from framehook.inference.connection import SourceChange, SourceState
+from framehook.inference.frame import SourceInfo
+from framehook.inference.result import Result
+
+if TYPE_CHECKING:
+    from framehook.inference.predictor import Predictor
+
+
+class Relay(Callback):
+    """Hands on each result once all other callbacks are through with it, and each change of a source.
+
+    It looks at `frame_results`, so that whatever a callback puts in the place of `results` does not disturb the picture.
+    """
+
+    order: ClassVar[int] = 1000
+    foreground_only: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        show: Callable[[str, Result], None],
+        changed: Callable[[SourceChange, str], bool],
+        key_of: Callable[[SourceInfo], str | None],
+    ) -> None:
+        """Choose who is told.
+
+        Args:
+            show: Called with the slot and the result.
+            changed: Called with a change and the slot; returns whether a file that has ended is to begin again.
+            key_of: The slot of a source.
+        """
+        self._show = show
+        self._changed = changed
+        self._key_of = key_of
+
+    def on_predict_batch_end(self, predictor: Predictor) -> None:
+        for result in predictor.frame_results:
+            key = self._key_of(result.frame.source)
+            if key is not None:
+                self._show(key, result)
+
+    def on_source_change(self, predictor: Predictor) -> None:
+        change = predictor.change
+        key = None if change is None else self._key_of(change.source)
+        if change is None or key is None:
+            return
+        again = self._changed(change, key)
+        if again and change.state is SourceState.ENDED and not change.reason and _can_begin_again(change):
+            predictor.seek(0.0, change.source)
+
+
+def _can_begin_again(change: SourceChange) -> bool:
+    """Whether it is a file that had frames: one that has none would begin again for ever."""
+    return not change.source.live and bool(change.source.frame_count)

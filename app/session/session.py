@@ -1,0 +1,296 @@
+"""A session: what is looked at, through which model, with which options; started, steered and tuned while it plays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from framehook.app.session.board import Board
+from framehook.app.session.desk import Desk
+from framehook.app.session.director import Director
+from framehook.app.session.hooks import Hooks
+from framehook.app.session.motion import Motion
+from framehook.app.session.relay import Relay
+from framehook.app.session.renderer import Renderer
+from framehook.app.session.state import Figures, Level, Note, SessionState, TakeKind, ZonesOfSlot
+from framehook.app.session.takes import Takes
+from framehook.inference.callbacks import Callbacks
+from framehook.inference.options import PredictOptions
+from framehook.model import Model
+
+TRACKER: Final = "bytetrack"
+"""What follows objects unless something else is chosen: a viewer shows ids."""
+
+
+class Session:
+    """Plays sources through a model, for a window to look at.
+
+    Everything that is asked of it returns at once, from any thread, and is done in the order in which it was asked; what came
+    of it shows in `state`, and what went wrong in its notes. It never raises into a run, nor lets a run end the session.
+
+    Threads: a desk, which decides; the playing thread, which advances the run and calls callbacks; the renderer; and one for
+    each thing that takes long. `wake` is called from any of them whenever there is something new to look at.
+
+    Attributes:
+        callbacks: What every run of this session calls, whatever the model.
+        renderer: Where pictures come from.
+        hooks: The user's callback files, and what is known of each callback.
+        hooks_version: Counts changes of these.
+    """
+
+    def __init__(
+        self,
+        wake: Callable[[], None],
+        *,
+        model: Model | None = None,
+        options: Mapping[str, Any] | None = None,
+        loop: bool = False,
+        poison: bool = False,
+    ) -> None:
+        """Begin without a source.
+
+        Args:
+            wake: Called, from any thread, when state, pictures, notes or callbacks have changed.
+            model: A model to begin with, whose callbacks are called, too; None loads the bundled detector when it
+                is first needed.
+            options: Options of runs, other than the defaults: in a session files play in real time, and are tracked.
+            loop: Whether files begin again at their end.
+            poison: Fill buffers that are given back, so that a picture painted too late gives itself away.
+
+        Raises:
+            UnknownOptionError, OptionError: an option is wrong.
+        """
+        self._wake = wake
+        self.callbacks = Callbacks(parent=None if model is None else model.callbacks)
+        self.renderer = Renderer(wake, poison=poison)
+        chosen = PredictOptions.build({"pace": "realtime", "tracker": TRACKER, **(options or {})})
+        self._board = Board(wake, SessionState(options=chosen, loop=loop))
+        self._desk = Desk("framehook-session", self._board.report)
+        self.hooks_version = 0
+        self.hooks = Hooks(self.callbacks, self._board.note, self._hooks_changed)
+        self._takes = Takes(self.callbacks, self._board.note, self._takes_changed)
+        self._director = Director(
+            self._board, self._desk, self.callbacks, renderer=self.renderer, hooks=self.hooks, takes=self._takes
+        )
+        relay = Relay(self.renderer.show, self._director.source_changed, self._director.key_of)
+        for callback in (Motion(), relay):
+            self.callbacks.add(callback, on_error="log")
+        self._board.notes.attach()
+        if model is not None:
+            self._desk.hand_in(partial(self._director.take_model, model, None))
+
+    # What a window looks at -------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> SessionState:
+        """How everything stands; a new object with every change."""
+        return self._board.state
+
+    def take_notes(self) -> list[Note]:
+        """What there is to tell the user since this was asked last."""
+        return self._board.notes.take()
+
+    def note(self, level: Level, text: str, detail: str = "") -> None:
+        """Add a note for the user."""
+        self._board.note(level, text, detail)
+
+    def figures(self) -> Figures:
+        """The figures of the run under way, or of the last one."""
+        painting, slots = self.renderer.figures()
+        groups = {}
+        for slot in self.state.slots:
+            last = self.renderer.last(slot.key)
+            if last is not None:
+                groups[slot.key] = last.frame.source.group
+            elif slot.source is not None:
+                groups[slot.key] = slot.source.group
+        return Figures(self._director.stats(), painting, slots, groups)
+
+    def zone_counts(self, key: str) -> dict[str, dict[str, Any]]:
+        """What the zones of a slot have counted, by their names; see `ZoneCounter`."""
+        return self._director.zoning.counts(key)
+
+    # Opening ----------------------------------------------------------------------------------------------------------------
+
+    def open(self, spec: Any, *, add: bool = False) -> None:
+        """Open what `open_sources` takes, and play it; what plays goes on until it is there.
+
+        Args:
+            spec: What to open.
+            add: Show it beside what is open, instead of in its place.
+        """
+        self._desk.hand_in(partial(self._director.open, spec, add=add))
+
+    def close_slot(self, key: str) -> None:
+        """Close one of the sources."""
+        self._desk.hand_in(partial(self._director.close_slot, key))
+
+    def use_model(
+        self,
+        spec: str | Path | None,
+        *,
+        device: str | None = None,
+        decoder: str | None = None,
+        architecture: str | None = None,
+    ) -> None:
+        """Load a model and go on with it, files where they are; the one in use goes on until it is loaded.
+
+        Args:
+            spec: What `Model` takes; None for the bundled detector.
+            device: As for `Model`.
+            decoder: As for `Model`.
+            architecture: As for `Model`.
+        """
+        load = partial(Model, spec, device=device, decoder=decoder, architecture=architecture)
+        self._desk.hand_in(partial(self._director.load, spec, load))
+
+    # Playing ----------------------------------------------------------------------------------------------------------------
+
+    def play(self) -> None:
+        """Go on, or start again from the beginning where it had ended."""
+        self._desk.hand_in(self._director.play)
+
+    def pause(self) -> None:
+        """Hold; live sources go on, and the frames that come meanwhile are left out."""
+        self._desk.hand_in(self._director.pause)
+
+    def stop(self) -> None:
+        """End the run; cameras and streams are let go, the last pictures stand."""
+        self._desk.hand_in(self._director.stop)
+
+    def step(self) -> None:
+        """Pause, and show one frame more."""
+        self._desk.hand_in(self._director.step)
+
+    def seek(self, seconds: float, key: str | None = None) -> None:
+        """Go to a time of a file, or of all files.
+
+        Args:
+            seconds: From the beginning.
+            key: The slot; None for all that have positions.
+        """
+        self._desk.hand_in(partial(self._director.seek, seconds, key))
+
+    def set_loop(self, on: bool) -> None:
+        """Choose whether files begin again at their end."""
+        self._board.change(loop=on)
+
+    # Tuning -----------------------------------------------------------------------------------------------------------------
+
+    def update(self, **changes: Any) -> None:
+        """Change options; they are in force from the next frame on.
+
+        Those that a run begins with (`pace`, `vid_stride`, `batch`) start it anew, files where they are.
+
+        Raises:
+            UnknownOptionError, OptionError: a value that no model takes; nothing is changed then.
+        """
+        before = self._board.choose(changes)
+        self._desk.hand_in(partial(self._director.update, changes, before))
+
+    def set_zones(self, key: str, zones: ZonesOfSlot) -> None:
+        """Choose where to count in a slot; zones that did not change go on counting.
+
+        Args:
+            key: The slot.
+            zones: Points in fractions of the frame by name: two are a line, three or more an area.
+
+        Raises:
+            OptionError: a zone that is no line and no area.
+        """
+        self._director.zoning.place(key, zones)
+        self._board.change(zones={**self.state.zones, key: dict(zones)})
+        if any(len(points) == 2 for points in zones.values()) and self.state.options.tracker is None:
+            self.update(tracker=TRACKER)
+            self.note(Level.INFO, "Tracking was switched on: the crossings of a line are counted by tracks")
+
+    def reset_zones(self, key: str) -> None:
+        """Count from zero in a slot."""
+        self._director.zoning.reset(key)
+
+    # Saving -----------------------------------------------------------------------------------------------------------------
+
+    @property
+    def folder(self) -> Path:
+        """Where recordings and snapshots go that are given no name."""
+        return self._takes.folder
+
+    @folder.setter
+    def folder(self, folder: Path) -> None:
+        self._takes.folder = folder
+
+    def record(self, path: Path | None = None, *, original: bool = False) -> None:
+        """Record from now on.
+
+        Args:
+            path: The video file; None for one of a free name in `folder`.
+            original: The captured frames, rather than what is shown.
+        """
+        self._desk.hand_in(partial(self._director.begin_take, "original" if original else "annotated", path))
+
+    def save_rows(self, path: Path | None = None) -> None:
+        """Write what is found as rows from now on; the file's ending (.jsonl, .csv, .txt for MOT) chooses how."""
+        self._desk.hand_in(partial(self._director.begin_take, "rows", path))
+
+    def stop_take(self, kind: TakeKind) -> None:
+        """End what is being saved; its files are completed meanwhile."""
+        self._desk.hand_in(partial(self._takes.end, kind))
+
+    def snapshot(self, key: str, path: Path | None = None, *, original: bool = False) -> None:
+        """Save what a slot shows as a picture.
+
+        Args:
+            key: The slot.
+            path: The file, .png or .jpg; None for one of a free name in `folder`.
+            original: The captured frame, rather than what is shown.
+        """
+        result = self.renderer.last(key)
+        if result is None:
+            self.note(Level.WARNING, "There is no picture to save yet")
+            return
+        self._desk.aside("framehook-snapshot", partial(self._takes.snapshot, result, path, original=original))
+
+    # The user's callbacks ---------------------------------------------------------------------------------------------------
+
+    def load_hooks(self, path: Path) -> None:
+        """Run a Python file and add the callbacks in it."""
+        self._desk.aside("framehook-hooks", partial(self.hooks.load, path))
+
+    def reload_hooks(self, path: Path) -> None:
+        """Run a file again, and put its callbacks in the place of those it had."""
+        self._desk.aside("framehook-hooks", partial(self.hooks.reload, path))
+
+    def unload_hooks(self, path: Path) -> None:
+        """Take the callbacks of a file away."""
+        self._desk.aside("framehook-hooks", partial(self.hooks.unload, path))
+
+    # The end ----------------------------------------------------------------------------------------------------------------
+
+    def close(self, timeout: float = 2.0) -> bool:
+        """End everything; files are completed.
+
+        Args:
+            timeout: Seconds to wait for it.
+
+        Returns:
+            False where something still goes on then: a callback that does not return, a server that does not answer.
+        """
+        until = time.monotonic() + timeout
+        self._director.close()
+        self._desk.close()
+        done = self._desk.join(lambda: until - time.monotonic())
+        done = self._director.join(until - time.monotonic()) and done
+        done = self._takes.close(max(until - time.monotonic(), 0.0)) and done
+        self.renderer.close()
+        self._board.notes.detach()
+        return done
+
+    def _takes_changed(self) -> None:
+        self._board.change(takes=self._takes.facts())
+
+    def _hooks_changed(self) -> None:
+        self.hooks_version += 1
+        self._wake()

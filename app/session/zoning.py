@@ -1,0 +1,94 @@
+"""The zones that were drawn on the pictures, and what they have counted."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from framehook.app.session.state import ZonesOfSlot
+from framehook.inference.callbacks import Callbacks, Handle, ZoneCounter
+from framehook.inference.callbacks.drawing import PALETTE
+from framehook.inference.frame import SourceInfo
+from framehook.inference.options import Points, checked_zones
+
+
+@dataclass(frozen=True, slots=True)
+class _Zone:
+    points: Points
+    counter: ZoneCounter
+    handle: Handle
+    colour: int
+
+
+class Zoning:
+    """Zones of each slot. Every zone counts by itself, so that the others go on when one is moved."""
+
+    def __init__(self, callbacks: Callbacks, key_of: Callable[[SourceInfo], str | None]) -> None:
+        """Begin without zones.
+
+        Args:
+            callbacks: Where counters are registered.
+            key_of: The slot of a source.
+        """
+        self._callbacks = callbacks
+        self._key_of = key_of
+        self._lock = threading.Lock()
+        self._slots: dict[str, dict[str, _Zone]] = {}
+
+    def place(self, key: str, zones: ZonesOfSlot) -> None:
+        """Choose the zones of a slot; those that stay as they are go on counting.
+
+        Args:
+            key: The slot.
+            zones: Points in fractions of the frame, by name.
+
+        Raises:
+            OptionError: a zone that is no line and no area; nothing is changed then.
+        """
+        wanted = checked_zones(zones)
+        with self._lock:
+            there = self._slots.setdefault(key, {})
+            for name in [name for name, zone in there.items() if wanted.get(name) != zone.points]:
+                there.pop(name).handle.remove()
+            for name, points in wanted.items():
+                if name not in there:
+                    there[name] = self._add(key, name, points, _free_colour(there))
+            self._slots[key] = {name: there[name] for name in wanted}
+
+    def reset(self, key: str) -> None:
+        """Count from zero in a slot."""
+        with self._lock:
+            there = self._slots.get(key, {})
+            for name, zone in list(there.items()):
+                zone.handle.remove()
+                there[name] = self._add(key, name, zone.points, zone.colour)
+
+    def forget(self, key: str) -> None:
+        """Take the zones of a slot away."""
+        with self._lock:
+            for zone in self._slots.pop(key, {}).values():
+                zone.handle.remove()
+
+    def counts(self, key: str) -> dict[str, dict[str, Any]]:
+        """What the zones of a slot have counted; see `ZoneCounter`."""
+        with self._lock:
+            zones = dict(self._slots.get(key, {}))
+        return {name: zone.counter.counts[name] for name, zone in zones.items()}
+
+    def _add(self, key: str, name: str, points: Points, colour: int) -> _Zone:
+        colours = [*PALETTE[colour:], *PALETTE[:colour]]
+        counter = ZoneCounter({name: points}, only=partial(self._is_of, key), colors=colours)
+        # A zone that cannot count (a line, and nothing is tracked) must not end the run.
+        return _Zone(points, counter, self._callbacks.add(counter, on_error="disable"), colour)
+
+    def _is_of(self, key: str, source: SourceInfo) -> bool:
+        return self._key_of(source) == key
+
+
+def _free_colour(zones: dict[str, _Zone]) -> int:
+    """The first colour that no other zone of a slot has."""
+    taken = {zone.colour for zone in zones.values()}
+    return next((number for number in range(len(PALETTE)) if number not in taken), len(zones) % len(PALETTE))

@@ -1,0 +1,145 @@
+import shutil
+from pathlib import Path
+
+import pytest
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QFileDialog
+
+from framehook.app.gui.bridge import Bridge
+from framehook.app.gui.dialogs.open_model import OpenModelDialog
+from framehook.app.gui.settings_store import Store
+from framehook.app.session.state import Level
+from framehook.inference.load import bundled_model
+from framehook.inference.registry import Registry
+
+WAIT = 30_000
+
+pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", extend=True)  # which is about windows that nobody sees
+
+
+@pytest.fixture
+def bridge(qtbot):
+    bridge = Bridge()
+    yield bridge
+    assert bridge.close(20)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "settings.ini")
+
+
+@pytest.fixture
+def show(qtbot, bridge, store, tmp_path):
+    def show():
+        dialog = OpenModelDialog(bridge, None, store, Registry(folder=tmp_path / "pulled"))
+        qtbot.addWidget(dialog)
+        with qtbot.waitActive(dialog):
+            dialog.show()
+            dialog.activateWindow()
+        return dialog
+
+    return show
+
+
+@pytest.fixture
+def model(tmp_path):
+    return Path(shutil.copy(bundled_model(), tmp_path / "mine.onnx"))
+
+
+def texts(dialog):
+    return [dialog.models.item(row).text() for row in range(dialog.models.count())]
+
+
+def test_the_bundled_model_pulled_ones_and_those_opened_before_are_offered(show, store, tmp_path, model):
+    store.add_recent("model", str(tmp_path / "gone.onnx"))
+    store.add_recent("model", str(model))
+    (tmp_path / "pulled").mkdir()
+    shutil.copy(bundled_model(), tmp_path / "pulled" / "yolox_nano.onnx")
+    dialog = show()
+    bundled, pulled, mine, gone = texts(dialog)
+    assert "bundled person detector" in bundled
+    assert pulled.startswith("yolox_nano\nYOLOX-nano, 416x416")
+    assert mine.startswith("mine.onnx\nONNX file, 3.4 MB")
+    assert gone == "gone.onnx\nIt is not there any more"
+    assert dialog.facts.text() == str(bundled_model())
+    assert "framehook models pull yolox_tiny" in dialog.more.text()
+
+
+def test_a_model_is_opened_by_a_double_click_and_remembered(qtbot, bridge, show, store, model):
+    store.add_recent("model", str(model))
+    dialog = show()
+    item = dialog.models.item(1)
+    where = dialog.models.visualItemRect(item).center()
+    qtbot.mouseClick(dialog.models.viewport(), Qt.MouseButton.LeftButton, pos=where)
+    assert dialog.facts.text() == str(model)
+    with qtbot.waitSignal(
+        bridge.state_changed,
+        timeout=WAIT,
+        check_params_cb=lambda state: state.model is not None and str(state.model.spec) == str(model),
+    ):
+        qtbot.mouseDClick(dialog.models.viewport(), Qt.MouseButton.LeftButton, pos=where)
+    assert not dialog.isVisible()
+    assert store.recent("model") == [str(model)]
+    again = show()
+    assert again.models.currentItem().text().startswith("mine.onnx")  # it is the one in use
+
+
+def test_a_file_is_chosen_and_opened_with_the_keyboard(qtbot, bridge, show, store, model, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        QFileDialog, "getOpenFileName", lambda parent, title, folder, kinds: asked.append((folder, kinds)) or (str(model), "")
+    )
+    dialog = show()
+    qtbot.keyClick(dialog, Qt.Key.Key_B, Qt.KeyboardModifier.AltModifier)
+    qtbot.waitUntil(lambda: len(asked) == 1)  # a button that is pressed by its letter is seen to be pressed
+    assert "*.onnx" in asked[0][1]
+    assert "*.pt" in asked[0][1]
+    assert texts(dialog)[0].startswith("mine.onnx")
+    assert dialog.models.currentRow() == 0
+    with qtbot.waitSignal(bridge.state_changed, timeout=WAIT, check_params_cb=lambda state: state.model is not None):
+        qtbot.keyClick(dialog, Qt.Key.Key_Return)
+    assert store.recent("model") == [str(model)]
+    assert bridge.state.model.device == "cpu"
+    dialog.browse()
+    assert asked[1][0] == str(model.parent)
+    assert len(texts(dialog)) == 2  # it is not offered twice
+
+
+def test_device_and_layout_are_handed_on(qtbot, bridge, show, model):
+    dialog = show()
+    dialog.offer(model)
+    dialog.decoder.setCurrentText("rtdetr")
+    dialog.device.setCurrentText("abacus")
+    with qtbot.waitSignal(bridge.noted, timeout=WAIT) as noted:
+        dialog.open_button.click()
+    assert "'abacus' is unknown" in noted.args[0].text
+
+
+def test_a_file_that_is_no_model_is_told_of_in_a_note(qtbot, bridge, show, tmp_path):
+    bad = tmp_path / "bad.onnx"
+    bad.write_bytes(b"nothing" * 100)
+    dialog = show()
+    dialog.offer(bad)
+    with qtbot.waitSignal(bridge.noted, timeout=WAIT, check_params_cb=lambda note: note.level is Level.ERROR) as noted:
+        dialog.open_button.click()
+    assert "bad.onnx" in noted.args[0].text
+
+
+def test_an_architecture_is_asked_for_where_a_checkpoint_may_not_know_its_own(show, tmp_path):
+    weights = tmp_path / "weights.pt"
+    weights.write_bytes(b"weights")
+    dialog = show()
+    assert not dialog.architecture.isEnabled()
+    dialog.offer(weights)
+    assert dialog.architecture.isEnabled()
+    assert dialog.architecture.findText("yolo11n") > 0
+    assert "Checkpoint of PyTorch, 0.0 kB" in texts(dialog)[0]
+
+
+def test_every_control_says_what_it_is(show):
+    dialog = show()
+    for control in (dialog.models, dialog.device, dialog.decoder, dialog.architecture):
+        assert control.accessibleName()
+        assert control.toolTip()
+    assert all(button.toolTip() for button in (dialog.browse_button, dialog.open_button))

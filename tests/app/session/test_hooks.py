@@ -1,0 +1,424 @@
+import gc
+import re
+import sys
+import threading
+import time
+import types
+import weakref
+
+import pytest
+
+from framehook.app.session.hooks import BUILT_IN, CODE, RECENT, Hooks
+from framehook.app.session.motion import Motion
+from framehook.app.session.relay import Relay
+from framehook.app.session.state import Level
+from framehook.inference.backends import FunctionBackend
+from framehook.inference.callbacks import Callbacks, ZoneCounter
+from framehook.model import Model
+
+from ...inference.brightness import SIDE, brightness_of, picture  # noqa: TID252 - the same network as the tests of runs
+from ...inference.scripted import until  # noqa: TID252
+
+PICTURES = [picture(value) for value in range(1, 9)]
+WAIT = 20.0
+
+
+class Desk:
+    """Hooks, and a model whose runs they watch, as a session has them."""
+
+    def __init__(self, parent=None):
+        self.callbacks = Callbacks(parent)
+        self.notes = []
+        self.look = lambda: None
+        self.hooks = Hooks(self.callbacks, lambda *note: self.notes.append(note), lambda: self.look())
+        backend = FunctionBackend(brightness_of, input_shape=(None, 3, SIDE, SIDE), output_shapes=[(None, 5, 1)])
+        self.model = Model(backend, decoder="yolo")
+        self.model.callbacks = self.callbacks
+
+    def run(self, source=PICTURES, **options):
+        run = self.model.predict(source, stream=True, conf=0.001, **options)
+        self.hooks.attach(run.predictor.callbacks)
+        return run
+
+    def play(self, source=PICTURES, **options):
+        with self.run(source, **options) as run:
+            count = sum(1 for _ in run)
+        self.hooks.detach()
+        return count
+
+    def row(self, name, event="on_predict_batch_end"):
+        (row,) = [row for row in self.hooks.rows() if (row.name, row.event) == (name, event)]
+        return row
+
+    def errors(self):
+        return [text for level, text, _ in self.notes if level is Level.ERROR]
+
+
+def write(path, text):
+    path.write_text(text)
+    return path
+
+
+COUNTING = """
+seen = []
+
+def on_predict_batch_end(predictor):
+    seen.append(1)
+    predictor.frame_results[0].data["seen"] = len(seen)
+
+def on_predict_end(predictor):
+    pass
+"""
+FAILING = """
+def on_predict_batch_end(predictor):
+    look(predictor.frame.index)
+
+def look(index):
+    if index == 2:
+        raise ValueError("no luck")
+"""
+
+
+def test_a_file_is_loaded_into_the_runs_that_go_on_and_those_to_come(tmp_path):
+    desk = Desk()
+    path = write(tmp_path / "mine.py", COUNTING)
+    with desk.run() as run:
+        assert "seen" not in next(run).data
+        assert desk.hooks.load(path)
+        assert next(run).data["seen"] == 1
+    assert [result.data["seen"] for result in desk.run()] == list(range(2, 10))
+    (file,) = desk.hooks.files
+    assert (file.path, file.count, file.problem) == (path, 2, "")
+    assert file.modified == path.stat().st_mtime_ns
+    assert abs(file.at - time.time()) < 60
+    assert desk.notes == [(Level.INFO, "2 callbacks loaded from mine.py", "")]
+
+
+def test_rows_tell_of_every_callback_where_it_comes_from_and_how_long_it_takes(tmp_path):
+    parent = Callbacks()
+
+    def mine(predictor):
+        time.sleep(0.002)
+
+    parent.add("on_predict_batch_end", mine, order=7, background=False)
+    desk = Desk(parent)
+    desk.callbacks.add(Motion())
+    desk.hooks.load(write(tmp_path / "door.py", COUNTING))
+    before = {row.name: row.calls for row in desk.hooks.rows()}
+    assert before == {"Motion": 0, "on_predict_batch_end": 0, "on_predict_end": 0, mine.__qualname__: 0}
+    assert desk.row("Motion", "on_predict_postprocess_end").mean is None
+    desk.play()
+    row = desk.row(mine.__qualname__)
+    assert (row.origin, row.order, row.background, row.on, row.fixed, row.status) == (CODE, 7, False, True, False, "on")
+    assert row.calls == 8
+    assert 1.9 < row.mean <= row.p95
+    assert row.last > 1.9
+    assert (row.errors, row.error, row.detail) == (0, "", "")
+    assert desk.row("on_predict_batch_end").origin == "door.py"
+    assert desk.row("on_predict_end", "on_predict_end").calls == 1
+    origins = {row.name: row.origin for row in desk.hooks.rows()}
+    assert {name: origins[name] for name in ("Motion", "Tracking", "Overlay")} == dict.fromkeys(
+        ("Motion", "Tracking", "Overlay"), BUILT_IN
+    )
+    orders = [row.order for row in desk.hooks.rows()]
+    assert orders == sorted(orders)
+
+
+def test_figures_begin_anew_with_each_run_and_stand_when_it_is_over(tmp_path):
+    desk = Desk()
+    desk.hooks.load(write(tmp_path / "mine.py", COUNTING))
+    for _ in range(2):
+        desk.play(PICTURES[:3])
+        assert desk.row("on_predict_batch_end").calls == 3
+        assert desk.row("Tracking", "on_predict_postprocess_end").calls == 3
+
+
+def test_times_are_those_of_the_last_calls():
+    desk = Desk()
+    desk.callbacks.add("on_predict_batch_end", print)
+    registration = next(iter(desk.callbacks))
+    for milliseconds in [1000] * 10 + list(range(1, RECENT + 1)):
+        desk.hooks.observe(registration, milliseconds / 1e3, None)
+    row = desk.row("print")
+    assert row.calls == RECENT + 10
+    assert row.last == pytest.approx(RECENT)
+    assert row.mean == pytest.approx((RECENT + 1) / 2)
+    assert row.p95 == pytest.approx(0.95 * RECENT)
+
+
+def test_a_callback_that_raises_is_switched_off_and_named_and_the_stream_goes_on(tmp_path):
+    desk = Desk()
+    path = write(tmp_path / "mine.py", FAILING)
+    desk.hooks.load(path)
+    assert desk.play() == 8
+    row = desk.row("on_predict_batch_end")
+    assert (row.on, row.calls, row.errors) == (False, 3, 1)
+    assert row.error == "ValueError: no luck (mine.py line 7)"
+    assert row.status == "off: raised ValueError: no luck (mine.py line 7)"
+    (text,) = desk.errors()
+    assert text == (
+        "on_predict_batch_end failed in on_predict_batch_end: ValueError: no luck (mine.py line 7); it is switched off. "
+        "Correct the file and load it again, or switch it on again"
+    )
+    detail = desk.notes[-1][2]
+    assert detail == row.detail
+    assert detail.startswith(f'Traceback (most recent call last):\n  File "{path}", line 3, in on_predict_batch_end')
+    assert "look(predictor.frame.index)" in detail
+    assert detail.endswith("ValueError: no luck")
+    assert "registry.py" not in detail
+    assert desk.play() == 8  # it is tried again by the next run
+    assert len(desk.errors()) == 2
+
+
+def test_whoever_is_told_that_a_callback_raised_sees_it_off(tmp_path):
+    desk = Desk()
+    desk.hooks.load(write(tmp_path / "mine.py", FAILING))
+    seen = []
+    desk.look = lambda: seen.append([row.on for row in desk.hooks.rows() if row.errors])
+    desk.play()
+    assert [False] in seen
+    assert [True] not in seen
+
+
+def test_what_raised_can_be_switched_on_again(tmp_path):
+    desk = Desk()
+    desk.hooks.load(write(tmp_path / "mine.py", FAILING.replace("index == 2", "index in (2, 5)")))
+    with desk.run() as run:
+        for index, _ in enumerate(run):
+            row = desk.row("on_predict_batch_end")
+            assert row.on is (index not in (2, 5, 6, 7))
+            if index == 2:
+                desk.hooks.switch(row.key, True)
+    row = desk.row("on_predict_batch_end")
+    assert (row.on, row.errors, row.calls) == (False, 2, 6)
+
+
+def test_a_switch_survives_runs_and_reloads(tmp_path):
+    desk = Desk()
+    path = write(tmp_path / "mine.py", COUNTING)
+    desk.hooks.load(path)
+    desk.play(PICTURES[:2])
+    mine = desk.row("on_predict_batch_end").key
+    for key in (mine, desk.row("Overlay", "on_predict_postprocess_end").key):
+        desk.hooks.switch(key, False)
+        desk.hooks.switch(key, False)
+    desk.hooks.reload(path)
+    for _ in range(2):
+        results = list(desk.run())
+        assert all("seen" not in result.data for result in results)
+        assert desk.row("on_predict_batch_end").status == "off"
+        assert desk.row("Overlay", "on_predict_postprocess_end").status == "off"
+    assert desk.row("on_predict_end", "on_predict_end").on
+    desk.hooks.switch(mine, True)
+    assert [result.data["seen"] for result in desk.run(PICTURES[:2])] == [1, 2]
+
+
+def test_a_switch_is_in_force_from_the_next_event(tmp_path):
+    desk = Desk()
+    desk.hooks.load(write(tmp_path / "mine.py", COUNTING))
+    with desk.run() as run:
+        on = [next(run).data["seen"]]
+        key = desk.row("on_predict_batch_end").key
+        desk.hooks.switch(key, False)
+        assert "seen" not in next(run).data
+        desk.hooks.switch(key, True)
+        on.append(next(run).data["seen"])
+    assert on == [1, 2]
+
+
+def test_what_the_app_needs_and_what_others_have_to_finish_cannot_be_switched_off():
+    desk = Desk()
+    desk.callbacks.add(Relay(print, print, lambda source: None))
+    desk.callbacks.add(Motion())
+    desk.callbacks.add("on_predict_end", lambda predictor: None)
+    desk.play(PICTURES[:1])
+    fixed = {(row.name, row.event) for row in desk.hooks.rows() if row.fixed}
+    assert {("Relay", "on_predict_batch_end"), ("Relay", "on_source_change"), ("Motion", "on_predict_end")} <= fixed
+    free = {row.name.rpartition(".")[2] for row in desk.hooks.rows() if not row.fixed}
+    assert {"Motion", "Tracking", "Overlay", "<lambda>"} <= free
+    relay = desk.row("Relay")
+    desk.hooks.switch(relay.key, False)
+    assert desk.row("Relay").on
+
+
+def test_callbacks_of_one_name_are_switched_one_by_one_and_counters_bear_the_names_of_their_zones():
+    desk = Desk()
+    calls = []
+    for number in range(3):
+        desk.callbacks.add("on_predict_batch_end", lambda predictor, number=number: calls.append(number))
+    for name in ("door", "yard"):
+        desk.callbacks.add(ZoneCounter({name: [(0, 0), (1, 0), (1, 1)]}))
+    (second,) = [row.key for row in desk.hooks.rows() if row.name.endswith("<lambda>") and row.key.number == 1]
+    desk.hooks.switch(second, False)
+    desk.play(PICTURES[:1])
+    assert calls == [0, 2]
+    assert desk.row("ZoneCounter (door)", "on_predict_postprocess_end").calls == 1
+    assert desk.row("ZoneCounter (yard)", "on_predict_postprocess_end").calls == 1
+
+
+def test_a_file_is_loaded_again_only_if_it_is_good(tmp_path):
+    desk = Desk()
+    path = write(tmp_path / "mine.py", COUNTING)
+    desk.hooks.load(path)
+    before = desk.hooks.files[0]
+    for text, told in [
+        ("def on_predict_batch_end(predictor):\n    x ==\n", r"mine.py, line 2: SyntaxError"),
+        ("import math\n\nmath.sqrt(-1)\n", r"mine.py, line 3: ValueError"),
+        ("def on_predict_batch_ended(predictor): ...", r"mine.py, line 1: 'on_predict_batch_ended' is named after no event"),
+        ("\ndef on_predict_batch_end(): ...", r"mine.py, line 2: callback 'on_predict_batch_end\(\)'"),
+        ("x = 1", r"mine.py holds no callback"),
+    ]:
+        write(path, text)
+        assert not desk.hooks.reload(path)
+        level, note, detail = desk.notes[-1]
+        assert level is Level.ERROR
+        assert re.search(told, note), note
+        assert note.endswith("; the callbacks loaded before stay")
+        assert desk.hooks.files[0].problem in note
+        assert (desk.hooks.files[0].at, desk.hooks.files[0].count) == (before.at, 2)
+        assert "importlib" not in detail
+        assert "userfile.py" not in detail
+    assert [result.data["seen"] for result in desk.run(PICTURES[:2])] == [1, 2]
+    write(path, COUNTING.replace("len(seen)", "-len(seen)"))
+    assert desk.hooks.reload(path)
+    assert desk.hooks.files[0].problem == ""
+    assert [result.data["seen"] for result in desk.run(PICTURES[:2])] == [-1, -2]
+
+
+def test_the_traceback_of_a_file_that_does_not_run_begins_in_the_file(tmp_path):
+    desk = Desk()
+    path = write(tmp_path / "mine.py", "def half(x):\n    return x / 0\n\nhalf(1)\n")
+    assert not desk.hooks.load(path)
+    assert desk.hooks.files == ()
+    ((level, text, detail),) = desk.notes
+    assert (level, text) == (Level.ERROR, f"{path}, line 2: ZeroDivisionError: division by zero")
+    assert detail.startswith(f'Traceback (most recent call last):\n  File "{path}", line 4, in <module>')
+
+
+def test_nothing_of_a_file_is_registered_when_one_of_its_callbacks_is_wrong(tmp_path):
+    desk = Desk()
+    assert not desk.hooks.load(write(tmp_path / "mine.py", COUNTING + "\ndef on_predict_start(a, b): ...\n"))
+    assert list(desk.callbacks) == []
+    assert "line 11: callback 'on_predict_start(a, b)'" in desk.errors()[0]
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path):
+    desk = Desk()
+    assert not desk.hooks.load(tmp_path / "mine.py")
+    assert desk.errors() == [f"{tmp_path / 'mine.py'} does not exist; pass a Python file of callbacks"]
+    desk.hooks.unload(tmp_path / "mine.py")
+    assert desk.hooks.loading == ()
+
+
+def test_removing_a_file_removes_its_callbacks_and_all_that_they_hold(tmp_path):
+    desk = Desk()
+    path = write(tmp_path / "mine.py", FAILING + "\nclass Large: ...\nlarge = Large()\n")
+    with desk.run() as run:
+        for _ in range(3):
+            desk.hooks.load(path)
+            next(run)
+        large = [weakref.ref(vars(module)["large"]) for module in list(sys.modules.values()) if hasattr(module, "large")]
+        assert len(large) == 1
+        next(run)
+        desk.hooks.unload(path)
+        next(run)
+        assert list(desk.callbacks) == []
+        assert desk.hooks.files == ()
+        gc.collect()
+        assert [each() for each in large] == [None]
+    assert desk.notes[-1] == (Level.INFO, "the callbacks of mine.py were removed", "")
+
+
+def test_while_a_file_is_run_nothing_waits_and_it_can_be_taken_away_again(tmp_path, monkeypatch):
+    desk = Desk()
+    gate = threading.Event()
+    monkeypatch.setitem(sys.modules, "gate_of_this_test", types.SimpleNamespace(wait=lambda: gate.wait(WAIT)))
+    path = write(tmp_path / "slow.py", "import gate_of_this_test\ngate_of_this_test.wait()\n" + COUNTING)
+    loaded = []
+    thread = threading.Thread(target=lambda: loaded.append(desk.hooks.load(path)))
+    thread.start()
+    until(lambda: desk.hooks.loading == (path,))
+    assert not desk.hooks.load(path)  # it is being loaded already
+    other = write(tmp_path / "other.py", COUNTING)
+    assert desk.hooks.load(other)
+    assert {row.origin for row in desk.hooks.rows()} == {"other.py"}
+    assert desk.play(PICTURES[:2]) == 2
+    desk.hooks.unload(path)
+    assert desk.hooks.loading == ()
+    gate.set()
+    thread.join(WAIT)
+    assert loaded == [False]
+    assert [file.path for file in desk.hooks.files] == [other]
+    assert not any(getattr(module, "__file__", None) == str(path) for module in list(sys.modules.values()))
+
+
+def test_a_start_that_was_missed_is_told_of(tmp_path):
+    desk = Desk()
+    path = write(tmp_path / "mine.py", "def on_predict_start(predictor): ...\n")
+    with desk.run() as run:
+        next(run)
+        desk.hooks.load(path)
+    assert desk.notes[-1][1] == "1 callback loaded from mine.py; on_predict_start is called when the next run begins"
+    desk.hooks.detach()
+    desk.hooks.load(path)
+    assert desk.notes[-1][1] == "1 callback loaded from mine.py"
+
+
+def test_a_built_in_that_fails_at_every_frame_is_noted_once_a_run():
+    desk = Desk()
+
+    def broken(predictor):
+        raise OSError(f"frame {predictor.frame.index}")
+
+    desk.callbacks.add("on_predict_batch_end", broken, on_error="log")
+    for _ in range(2):
+        assert desk.play() == 8
+        row = desk.row(broken.__qualname__)
+        assert (row.on, row.errors) == (True, 8)
+        assert row.error.startswith("OSError: frame 7 (test_hooks.py line ")
+    assert [text.partition(" (")[0].rpartition("<locals>.")[2] for text in desk.errors()] == [
+        "broken failed in on_predict_batch_end: OSError: frame 0"
+    ] * 2
+
+
+def test_background_callbacks_are_watched_too():
+    desk = Desk()
+
+    def broken(snapshot):
+        raise OSError("no room")
+
+    desk.callbacks.add("on_predict_end", broken, on_error="disable", background=True)
+    desk.play(PICTURES[:2])
+    row = desk.row(broken.__qualname__, "on_predict_end")
+    assert (row.background, row.on, row.errors) == (True, False, 1)
+    assert "OSError: no room (test_hooks.py line " in row.status
+
+
+def test_rows_may_be_read_and_switched_while_a_run_goes_on(tmp_path):
+    desk = Desk()
+    path = write(tmp_path / "mine.py", COUNTING)
+    desk.hooks.load(path)
+    over = threading.Event()
+    failures = []
+
+    def look():
+        try:
+            on = False
+            while not over.is_set():
+                for row in desk.hooks.rows():
+                    if row.origin == "mine.py":
+                        desk.hooks.switch(row.key, on)
+                on = not on
+        except BaseException as error:
+            failures.append(error)
+            raise
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    for _ in range(5):
+        desk.hooks.reload(path)
+        assert desk.play(PICTURES * 5) == 40
+    over.set()
+    thread.join(WAIT)
+    assert failures == []
+    assert desk.errors() == []
