@@ -1,8 +1,10 @@
 # make demo    see it work: the bundled detector over a real clip, in a virtual environment of its own
+# make app     open the desktop app
 # make test    run the tests, or some: make test ARGS='tests/app -x'
 # make test-rtsp  run the tests against a real RTSP server, which is installed on Debian or Ubuntu
 # make check   the linters and the tests: what CI does
 # make bench   run the benchmarks
+# make screenshots  take the README's pictures of the window anew, on a virtual screen
 # make clean   remove the virtual environments and everything that was built
 #
 # Each target installs what it needs, and does so again only after pyproject.toml changed.
@@ -12,6 +14,7 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python; d
 	$$each -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
 
 DEMO_VENV := .venv-demo
+APP_VENV  := .venv-app
 VENV      := .venv
 BIN       := $(VENV)/bin
 
@@ -31,13 +34,19 @@ SUDO          := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rtsp check lint bench clean
+.PHONY: help demo app screenshots test test-rtsp check lint bench clean
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
 
 demo: $(DEMO_VENV)/.installed
 	@$(DEMO_VENV)/bin/framehook demo
+
+app: $(APP_VENV)/.installed
+	@$(APP_VENV)/bin/framehook gui $(ARGS)
+
+screenshots: $(VENV)/.installed
+	$(BIN)/python docs/screenshots.py
 
 test: $(VENV)/.installed
 	$(BIN)/pytest $(ARGS)
@@ -71,7 +80,7 @@ bench: $(VENV)/.installed
 	@echo "left out: accuracy.py; it needs a clip with ground truth")
 
 clean:
-	rm -rf $(DEMO_VENV) $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(DEMO_VENV) $(APP_VENV) $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # $(call make_venv,folder): a virtual environment, or one line that says what is missing.
@@ -92,6 +101,13 @@ $(DEMO_VENV)/.installed: pyproject.toml
 	@echo "Installing Framehook into $(DEMO_VENV) (once; about a minute) ..."
 	@$(DEMO_VENV)/bin/pip install -qq --editable '.[demo]'
 	$(call check_system,$(DEMO_VENV))
+	@touch $@
+
+$(APP_VENV)/.installed: pyproject.toml
+	$(call make_venv,$(APP_VENV))
+	@echo "Installing Framehook and its desktop app into $(APP_VENV) (once; some minutes) ..."
+	@$(APP_VENV)/bin/pip install -qq --editable '.[demo,export,gui,screen]'
+	$(call check_system,$(APP_VENV))
 	@touch $@
 
 $(VENV)/.installed: pyproject.toml

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+from framehook.app.qt_environment import INSTALL, XCB_PACKAGES
 from framehook.app.world import DECODERS, ENCODERS, PATIENCE, PROTOCOLS, Trial, World
 from framehook.inference.errors import FramehookError, one_line
 
@@ -21,7 +22,7 @@ _OPENCVS: Final = re.compile(r"opencv-(contrib-)?python(-headless)?")
 """Packages that write into one and the same folder, so that there can be only one."""
 OPTIONAL: Final = ("torch", "pyqt6", "mss", "sk-video")
 GPU_PACKAGE: Final = "pip uninstall -y onnxruntime && pip install onnxruntime-gpu"
-XCB_CURSOR: Final = "libxcb-cursor.so.0"
+XCB_LIBRARIES: Final = ("libxcb-cursor.so.0", "libxcb-icccm.so.4", "libxcb-keysyms.so.1", "libxkbcommon-x11.so.0")
 """What PyQt6 needs of the system beside what its wheel brings."""
 
 
@@ -168,27 +169,25 @@ def check_network(world: World) -> Iterator[Found]:
 
 def check_qt(world: World) -> Iterator[Found]:
     """Whether the desktop app can open windows."""
-    if "pyqt6" not in world.packages:
-        yield Verdict.NOTE, "PyQt6 is not installed; only the desktop app to come needs it", ""
+    missing = [name for name, package in (("PyQt6", "pyqt6"), ("pyqtgraph", "pyqtgraph")) if package not in world.packages]
+    if missing:
+        yield Verdict.NOTE, f"{' and '.join(missing)} not installed; only the desktop app needs it", INSTALL
         return
     plugins = world.qt_plugins()
     if not plugins:
         text = "PyQt6 is installed without what it needs to open windows"
         yield Verdict.PROBLEM, text, "pip install --force-reinstall PyQt6 PyQt6-Qt6"
         return
-    elsewhere = world.environ.get("QT_QPA_PLATFORM_PLUGIN_PATH", "")
-    if elsewhere and "cv2" not in elsewhere:  # what OpenCV sets there the app takes away
-        text = f"QT_QPA_PLATFORM_PLUGIN_PATH sends PyQt6 to {elsewhere}, where plugins of another Qt may lie"
-        yield Verdict.PROBLEM, text, "unset QT_QPA_PLATFORM_PLUGIN_PATH"
-        return
     chosen = world.environ.get("QT_QPA_PLATFORM", "").partition(":")[0].partition(";")[0]
     if chosen and chosen not in plugins:
         text = f"QT_QPA_PLATFORM is {chosen}, which PyQt6 does not have; it has {', '.join(sorted(plugins))}"
         yield Verdict.PROBLEM, text, "unset QT_QPA_PLATFORM"
         return
-    if world.system.startswith("linux") and chosen in ("", "xcb") and not world.has_library(XCB_CURSOR):
-        text = f"PyQt6 cannot open windows on an X display: {XCB_CURSOR} is missing"
-        yield Verdict.PROBLEM, text, "on Debian or Ubuntu: sudo apt-get install libxcb-cursor0"
+    needed = XCB_LIBRARIES if world.system.startswith("linux") and chosen in ("", "xcb") else ()
+    lacking = [name for name in needed if not world.has_library(name)]
+    if lacking:
+        text = f"PyQt6 cannot open windows on an X display: {lacking[0]} is missing"
+        yield Verdict.PROBLEM, text, f"on Debian or Ubuntu: sudo apt-get install {XCB_PACKAGES}"
         return
     hidden = f"; QT_QPA_PLATFORM is {chosen}, so that no window is shown" if chosen in ("offscreen", "minimal", "vnc") else ""
     yield Verdict.OK, f"PyQt6 {world.packages['pyqt6']}{hidden}", ""

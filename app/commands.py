@@ -34,6 +34,7 @@ Framehook: real-time video inference with a callback at every stage.
   framehook demo                       see it work on a real clip
   framehook track 0                    follow people in front of your webcam
   framehook predict clip.mp4 --save    find people in a video, save it annotated
+  framehook gui                        watch, tune and record it in a window
 
 'framehook --help' lists all commands."""
 
@@ -91,12 +92,57 @@ def demo(
         Path | None,
         typer.Option(metavar="FOLDER", file_okay=False, help="Where to save. [default: the next free runs/demo]"),
     ] = None,
+    window: Annotated[
+        bool, typer.Option("--window/--no-window", help="Open a window where there is a display and PyQt6.")
+    ] = True,
     debug: Debug = False,
 ) -> int:
     """See it work: people tracked in a real clip."""
     from framehook.app.demo import run_demo
+    from framehook.app.desktop import open_demo_window
 
-    return run_demo(save_dir=save_dir, debug=debug)
+    code = open_demo_window() if window and save_dir is None else None
+    return run_demo(save_dir=save_dir, debug=debug) if code is None else code
+
+
+@app.command()
+def gui(
+    source: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SOURCE]", help="What to look at, side by side; as for predict.", show_default=False),
+    ] = None,
+    model: ModelFile = None,
+    conf: Annotated[
+        float | None, typer.Option(metavar="NUMBER", help="Least score of a detection, 0 to 1. [default: that of the settings]")
+    ] = None,
+    classes: Annotated[
+        list[str] | None, typer.Option(metavar="NAMES", help="Only these, by name or number: person,car.")
+    ] = None,
+    pace: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of files: realtime, or max. [default: that of the settings]")
+    ] = None,
+    loop: Annotated[bool | None, typer.Option("--loop/--no-loop", help="Begin files again at their end.")] = None,
+    callbacks: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Python file of functions named after events.")
+    ] = None,
+    device: Device = None,
+    decoder: DecoderName = None,
+    architecture: ArchitectureName = None,
+    debug: Debug = False,
+) -> int:
+    """Open the desktop app: watch, tune, record, count and export live."""
+    from framehook.app import arguments
+    from framehook.app.desktop import open_window
+
+    given = {"conf": conf, "classes": arguments.class_list(classes) if classes else None, "pace": pace}
+    chosen = {"spec": model, "device": device, "decoder": decoder, "architecture": architecture}
+    return open_window(
+        source or (),
+        model=chosen if any(chosen.values()) else None,
+        options={name: value for name, value in given.items() if value is not None},
+        loop=loop,
+        callbacks=callbacks or (),
+    )
 
 
 @app.command("predict", help="Detect objects in SOURCE.")

@@ -30,6 +30,12 @@ def has_display(environ: Mapping[str, str] = os.environ, platform: str = sys.pla
     return bool(chosen or environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY") or not platform.startswith("linux"))
 
 
+def shows_windows(environ: Mapping[str, str] = os.environ, platform: str = sys.platform) -> bool:
+    """Whether a window would be seen by somebody."""
+    hidden = environ.get("QT_QPA_PLATFORM", "").partition(":")[0] in ("offscreen", "minimal", "vnc")
+    return has_display(environ, platform) and not hidden
+
+
 def clear_misleading_paths(environ: MutableMapping[str, str] = os.environ) -> None:
     """Forget where plugins and fonts of another Qt lie.
 

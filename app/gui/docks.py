@@ -75,7 +75,7 @@ class Docks:
         width, height = self._window.width(), self._window.height()
         for area, dock in first.items():
             sideways = area in (Area.LeftDockWidgetArea, Area.RightDockWidgetArea)
-            size = max(300, width // 4) if sideways else max(190, height // 4)
+            size = max(300, width // 4) if sideways else max(200, height // 4)
             way = Qt.Orientation.Horizontal if sideways else Qt.Orientation.Vertical
             self._window.resizeDocks([dock], [size], way)
 

@@ -16,7 +16,7 @@ from framehook.app.gui.actions import Actions
 from framehook.app.gui.dialogs.about import AboutDialog, ShortcutsDialog
 from framehook.app.gui.dialogs.export import ExportDialog
 from framehook.app.gui.dialogs.open_model import OpenModelDialog
-from framehook.app.gui.dialogs.open_source import OpenSourceDialog
+from framehook.app.gui.dialogs.open_source import Kind, OpenSourceDialog
 from framehook.app.gui.dialogs.settings import SettingsDialog
 from framehook.app.gui.drops import Drop
 from framehook.app.gui.icons import icon
@@ -56,7 +56,7 @@ class Handlers:
         self._session = window.bridge.session
         self._actions: Actions = window.actions_by_name
         self._export: ExportDialog | None = None
-        for name, do in {
+        triggers: dict[str, Callable[[], object]] = {
             "open_source": self._choose_source,
             "open_file": self._choose_file,
             "open_address": partial(self._choose_source, "address"),
@@ -82,14 +82,13 @@ class Handlers:
             "less_confident": partial(window.tuning.nudge_confidence, -0.05),
             "reset_zones": self._reset_zones,
             "clear_zones": self._clear_zones,
-            "load_callbacks": window.callbacks.choose,
+            "load_callbacks": window.callbacks.choose_file,
             "reload_callbacks": self._reload_callbacks,
             "welcome": self._toggle_welcome,
             "shortcuts": lambda: ShortcutsDialog(window).open(),
             "about": lambda: AboutDialog(self._bridge, window).open(),
-        }.items():
-            self._on_trigger(name, do)
-        for name, change in {
+        }
+        switches: dict[str, Callable[[bool], object]] = {
             "record": partial(self._take, "annotated"),
             "record_original": partial(self._take, "original"),
             "save_rows": partial(self._take, "rows"),
@@ -102,14 +101,19 @@ class Handlers:
             "draw_line": partial(self._use_tool, "line"),
             "draw_area": partial(self._use_tool, "area"),
             "edit_zones": partial(self._use_tool, "edit"),
-        }.items():
+        }
+        for name, do in triggers.items():
+            self._on_trigger(name, do)
+        for name, change in switches.items():
             self._on_switch(name, change)
         self._fill_menus()
         self._bridge.state_changed.connect(self._show_state)
         self._bridge.selection_changed.connect(lambda chosen: self._show_state(self._bridge.state))
         window.grid.current_changed.connect(lambda key: self._show_state(self._bridge.state))
         window.grid.enlarged_changed.connect(self._actions["enlarge"].setChecked)
+        window.grid.following_changed.connect(self._actions["follow"].setChecked)
         window.grid.tool_ended.connect(self._end_tool)
+        window.callbacks.file_chosen.connect(lambda path: store.add_recent("callbacks", str(path)))
         self._show_state(self._bridge.state)
 
     def close(self) -> None:
@@ -125,6 +129,11 @@ class Handlers:
         self._session.open(spec, add=beside)
         if isinstance(spec, str | Path | int):
             self._store.add_recent("source", str(spec))
+
+    def open_at_start(self, specs: Sequence[Any]) -> None:
+        """Open what was named on the command line, side by side, each being what was typed."""
+        for number, spec in enumerate(specs):
+            self.open_spec(spec, beside=number > 0)
 
     def open_demo(self) -> None:
         """Show the demo clip, over and over."""
@@ -156,7 +165,7 @@ class Handlers:
                 action=("Load it", partial(self._load_callbacks, path)),
             )
 
-    def _choose_source(self, page: str | None = None) -> None:
+    def _choose_source(self, page: Kind | None = None) -> None:
         dialog = OpenSourceDialog(self._bridge, self._window, self._store)
         if page is not None:
             dialog.show_page(page)
@@ -266,10 +275,7 @@ class Handlers:
                 view.set_following(on and chosen is not None and chosen[0] == slot.key)
 
     def _show_original(self, on: bool) -> None:
-        for slot in self._bridge.state.slots:
-            view = self._window.grid.view(slot.key)
-            if view is not None:
-                view.set_original(on)
+        self._window.grid.set_original(on)
 
     def _fill_screen(self, on: bool) -> None:
         if on:

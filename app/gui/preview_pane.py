@@ -126,7 +126,7 @@ class PreviewPane(QWidget):
     def _begin(self) -> None:
         if self._spec is None or self._preview is not None or self._spec in self._leaving:
             return
-        self._preview = Preview(self._spec, self._woken.emit, size=self._room())
+        self._preview = Preview(self._spec, self._wake, size=self._room())
 
     def _let_go(self, spec: Any) -> None:
         preview, self._preview = self._preview, None
@@ -137,9 +137,17 @@ class PreviewPane(QWidget):
             self._leaving[spec] = preview
             preview.close(partial(self._tell_released, spec))
 
+    # From the preview's thread. A window that ends with the program takes the pane along, and with it who would want to know.
+
+    def _wake(self) -> None:
+        with suppress(RuntimeError):
+            self._woken.emit()
+
     def _tell_released(self, spec: Any) -> None:
-        with suppress(RuntimeError):  # the pane is gone, and with it who would want to know
+        with suppress(RuntimeError):
             self._released.emit(spec)
+
+    # ------------------------------------------------------------------------------------------------------------------------
 
     def _has_left(self, spec: Any) -> None:
         self._leaving.pop(spec, None)

@@ -31,12 +31,12 @@ _COLOURS: Final[dict[Theme, dict[QPalette.ColorRole, str]]] = {
         _ROLE.Light: "#ffffff", _ROLE.Midlight: "#e2e3e5", _ROLE.Mid: "#b9bbbf", _ROLE.Dark: "#9b9ea3", _ROLE.Shadow: "#6e7175",
     },
     "dark": {
-        _ROLE.Window: "#26282b", _ROLE.WindowText: "#e8e9eb", _ROLE.Base: "#1b1d1f", _ROLE.AlternateBase: "#222427",
-        _ROLE.Text: "#e8e9eb", _ROLE.Button: "#34373b", _ROLE.ButtonText: "#e8e9eb", _ROLE.BrightText: "#ffffff",
-        _ROLE.PlaceholderText: "#979ba2", _ROLE.ToolTipBase: "#3a3d42", _ROLE.ToolTipText: "#e8e9eb",
-        _ROLE.Highlight: "#2f7fdc", _ROLE.HighlightedText: "#ffffff", _ROLE.Accent: "#2f7fdc",
+        _ROLE.Window: "#2d3034", _ROLE.WindowText: "#e8e9eb", _ROLE.Base: "#17191b", _ROLE.AlternateBase: "#1e2022",
+        _ROLE.Text: "#e8e9eb", _ROLE.Button: "#3a3e43", _ROLE.ButtonText: "#e8e9eb", _ROLE.BrightText: "#ffffff",
+        _ROLE.PlaceholderText: "#979ba2", _ROLE.ToolTipBase: "#3f4348", _ROLE.ToolTipText: "#e8e9eb",
+        _ROLE.Highlight: "#2671cb", _ROLE.HighlightedText: "#ffffff", _ROLE.Accent: "#3d8be4",
         _ROLE.Link: "#7db4f5", _ROLE.LinkVisited: "#b79be6",
-        _ROLE.Light: "#4a4e53", _ROLE.Midlight: "#3f4347", _ROLE.Mid: "#1f2123", _ROLE.Dark: "#17181a", _ROLE.Shadow: "#0c0d0e",
+        _ROLE.Light: "#52565c", _ROLE.Midlight: "#464a4f", _ROLE.Mid: "#1f2123", _ROLE.Dark: "#17181a", _ROLE.Shadow: "#0c0d0e",
     },
 }  # fmt: skip
 _DISABLED: Final[dict[Theme, str]] = {"light": "#94979c", "dark": "#74787e"}

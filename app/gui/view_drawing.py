@@ -27,15 +27,18 @@ def ink(palette: QPalette) -> QColor:
     return palette.color(_ROLE.WindowText if is_dark(palette) else _ROLE.Base)
 
 
+def accent(palette: QPalette) -> QColor:
+    """Lines on a picture that mean what is chosen."""
+    return palette.color(_ROLE.Highlight).lighter(130)
+
+
 def draw_caption(painter: QPainter, bounds: QRectF, text: str, palette: QPalette) -> QRectF:
     """Write a line in the left upper corner of `bounds`, cut short where it is too long. Returns where."""
     metrics = QFontMetricsF(painter.font())
     room = bounds.width() - 2 * (_MARGIN + _PADDING)
     text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, room)
     size = metrics.size(0, text)
-    plate = QRectF(
-        bounds.left() + _MARGIN, bounds.top() + _MARGIN, size.width() + 2 * _PADDING, size.height() + _PADDING
-    )
+    plate = QRectF(bounds.left() + _MARGIN, bounds.top() + _MARGIN, size.width() + 2 * _PADDING, size.height() + _PADDING)
     _draw_plate(painter, plate, _veiled(palette))
     painter.setPen(ink(palette))
     painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
@@ -101,12 +104,21 @@ def draw_card(
     painter.setClipping(False)
 
 
+def draw_tag(painter: QPainter, at: QPointF, text: str, palette: QPalette) -> None:
+    """Write a line with its left lower corner at `at`, or under the upper edge."""
+    size = QFontMetricsF(painter.font()).size(0, text)
+    plate = QRectF(at.x(), max(at.y() - size.height() - _PADDING, 0.0), size.width() + 2 * _PADDING, size.height() + _PADDING)
+    _draw_plate(painter, plate, _veiled(palette))
+    painter.setPen(ink(palette))
+    painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
+
+
 def draw_outline(painter: QPainter, rect: QRectF, palette: QPalette, *, strong: bool) -> None:
     """Outline an object: seen on dark and on light, over whatever is drawn round it already."""
     painter.setBrush(Qt.BrushStyle.NoBrush)
     width = 3.0 if strong else 1.5
     around = rect.adjusted(-width, -width, width, width) if strong else rect
-    for colour, line in ((surround(palette), width + 2), (palette.color(_ROLE.Highlight) if strong else ink(palette), width)):
+    for colour, line in ((surround(palette), width + 2), (accent(palette) if strong else ink(palette), width)):
         pen = QPen(colour, line)
         pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
         painter.setPen(pen)
@@ -116,7 +128,7 @@ def draw_outline(painter: QPainter, rect: QRectF, palette: QPalette, *, strong: 
 def draw_frame(painter: QPainter, bounds: QRectF, palette: QPalette) -> None:
     """Draw the frame of the view that actions are about."""
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    painter.setPen(QPen(palette.color(_ROLE.Highlight), 2))
+    painter.setPen(QPen(accent(palette), 2))
     painter.drawRect(bounds.adjusted(1, 1, -1, -1))
 
 

@@ -9,6 +9,8 @@ from framehook.app.gui.view_mapping import Aim
 from framehook.app.gui.view_objects import row_of
 from framehook.inference.result import Result
 
+STEP_MS: Final = 33
+"""How often a view that follows is to be moved."""
 PATIENCE: Final = 1.5
 """Seconds for which an object may be hidden before it counts as lost."""
 _SHARE: Final = 0.4

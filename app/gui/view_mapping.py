@@ -10,12 +10,12 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
-import numpy.typing as npt
 from PyQt6.QtCore import QPointF, QRectF, QSize
 from PyQt6.QtGui import QPainter, QTransform
 
 from framehook.app.session.picture import Picture, Viewport
 from framehook.app.session.placement import LARGEST_SCALE, Placement
+from framehook.inference.boxes import FloatArray
 
 
 def device_size(size: QSize, ratio: float) -> tuple[int, int]:
@@ -81,9 +81,9 @@ class Mapping:
         """The point of the view at a point of the frame in fractions of its width and height."""
         return self.point_of(x * self.frame_size[0], y * self.frame_size[1])
 
-    def rect_of(self, xyxy: npt.ArrayLike) -> QRectF:
+    def rect_of(self, xyxy: FloatArray) -> QRectF:
         """The rectangle of the view that a box, left, top, right, bottom in pixels of the frame, covers."""
-        left, top, right, bottom = (float(edge) for edge in xyxy)  # type: ignore[union-attr]
+        left, top, right, bottom = xyxy.tolist()
         return QRectF(self.point_of(left, top), self.point_of(right, bottom))
 
 
@@ -134,8 +134,7 @@ class Aim:
         zoom = min(max(self.zoom * factor, 1.0), max(LARGEST_SCALE / _fit(frame, size), 1.0))
         scale = _fit(frame, size) * zoom
         x, y = (
-            point + (view / 2 - where) / (scale * side)
-            for point, view, where, side in zip(held, size, at, frame, strict=True)
+            point + (view / 2 - where) / (scale * side) for point, view, where, side in zip(held, size, at, frame, strict=True)
         )
         self.move_to(zoom, (x, y), frame, size)
 

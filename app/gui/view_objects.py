@@ -17,7 +17,8 @@ _SAME: Final = 0.3
 
 def object_at(result: Result, x: float, y: float) -> int | None:
     """The row of the box at a point of the frame in pixels: the smallest, which lies before others or is part of them."""
-    left, top, right, bottom = result.boxes.xyxy.T
+    boxes = result.boxes.xyxy
+    left, top, right, bottom = boxes[:, 0], boxes[:, 1], boxes[:, 2], boxes[:, 3]
     rows = np.flatnonzero((left <= x) & (x < right) & (top <= y) & (y < bottom))
     if not len(rows):
         return None
@@ -33,8 +34,9 @@ def id_of(result: Result, row: int) -> int | None:
 
 def row_of(result: Result, number: int) -> int | None:
     """The row of a track, or None where it is not in the frame."""
-    ids = result.boxes.id
-    rows = () if ids is None else np.flatnonzero(ids == number)
+    if result.boxes.id is None:
+        return None
+    rows = np.flatnonzero(result.boxes.id == number)
     return int(rows[0]) if len(rows) else None
 
 
@@ -48,7 +50,7 @@ def facts_of(result: Result, row: int) -> list[tuple[str, str]]:
     """What is known of a box, each fact with its name, for people."""
     boxes = result.boxes
     number = id_of(result, row)
-    width, height = boxes.xywh[row, 2:].tolist()
+    _, _, width, height = boxes.xywh[row].tolist()
     facts = [("class", result.name_of(int(boxes.cls[row]))), ("confidence", f"{boxes.conf[row]:.2f}")]
     if number is not None:
         facts.append(("id", str(number)))
@@ -57,7 +59,7 @@ def facts_of(result: Result, row: int) -> list[tuple[str, str]]:
         facts.append(("age", f"{motion.age:.1f} s"))
         if motion.speed is not None:
             facts.append(("speed", f"{motion.speed:.0f} px/s"))
-    return [*facts, ("size", f"{width:.0f} × {height:.0f} px")]
+    return [*facts, ("size", f"{width:.0f} x {height:.0f} px")]
 
 
 @dataclass(frozen=True, slots=True)

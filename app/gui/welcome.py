@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from PyQt6.QtCore import QSize, Qt, pyqtSignal
+from PyQt6.QtCore import QEvent, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QPalette, QShowEvent
 from PyQt6.QtWidgets import (
     QFrame,
@@ -33,6 +33,7 @@ from framehook.inference.sources.demo import REMEDY, find_demo_clip
 
 RECENT_SHOWN: Final = 6
 _WIDTH: Final = 680  # pixels, as far as lines run
+_NAME: Final = 360  # pixels that the name of something opened before may take
 _ICON: Final = 28
 _LOGO: Final = 40
 
@@ -141,11 +142,11 @@ class WelcomeScreen(QScrollArea):
         across.addStretch(1)
         whole.addLayout(across)
         whole.addStretch(2)
-        ground = QWidget()
+        ground = _Ground()
         ground.setLayout(whole)
         self.setWidget(ground)
         watch(self, self._colour)
-        bridge.state_changed.connect(lambda _state: self._list_recent())
+        bridge.state_changed.connect(self._list_recent)
         self.refresh()
 
     def refresh(self) -> None:
@@ -212,6 +213,17 @@ class WelcomeScreen(QScrollArea):
         self._logo.setPixmap(icon("framehook").pixmap(QSize(_LOGO, _LOGO), self.devicePixelRatioF()))
 
 
+class _Ground(QWidget):
+    """As high as its texts are at its width: a scroll area does not ask for that, and would cut them off."""
+
+    def event(self, event: QEvent | None) -> bool:
+        done = super().event(event)
+        layout = self.layout()
+        if event is not None and event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize) and layout is not None:
+            self.setMinimumHeight(layout.totalHeightForWidth(self.width()))
+        return done
+
+
 class BigButton(QPushButton):
     """A button with an icon, a title, and a line that says more."""
 
@@ -234,7 +246,9 @@ class BigButton(QPushButton):
         line.addLayout(words, 1)
         for label in (self._picture, self._title, self._more):
             label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
         self.setAutoDefault(True)  # Enter presses it, as Space does
         watch(self, self._colour)
 
@@ -278,6 +292,6 @@ def _link(sign: str, text: str) -> QToolButton:
     button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
     button.setIcon(icon(sign))
-    button.setText(button.fontMetrics().elidedText(text.replace("&", "&&"), Qt.TextElideMode.ElideMiddle, _WIDTH - 80))
+    button.setText(button.fontMetrics().elidedText(text.replace("&", "&&"), Qt.TextElideMode.ElideMiddle, _NAME))
     button.setAccessibleName(text)
     return button

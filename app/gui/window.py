@@ -35,7 +35,13 @@ _TOOLS = ("open_source", "open_model", "", "record", "snapshot", "", "draw_line"
 
 
 class MainWindow(QMainWindow):
-    """The one window of the app. It owns the session: closing it ends everything and completes all files."""
+    """The one window of the app. It owns the session: closing it ends everything and completes all files.
+
+    Attributes:
+        bridge: To the session.
+        grid: The pictures.
+        ended: Whether it was closed, and nothing goes on any more.
+    """
 
     def __init__(self, store: Store, **options: Any) -> None:
         """Make the window, not shown.
@@ -53,6 +59,7 @@ class MainWindow(QMainWindow):
         self.setWindowIcon(icon("framehook"))
         self.bridge = Bridge(self, **options)
         self._store = store
+        self.ended = False
         self._asked_for_welcome = False
         self.grid = GridView(self.bridge)
         self._welcome = WelcomeScreen(self.bridge, store)
@@ -120,6 +127,9 @@ class MainWindow(QMainWindow):
 
     def showEvent(self, event: QShowEvent | None) -> None:
         super().showEvent(event)
+        if not self._arranged:  # sizes are not known before
+            self._arranged = True
+            self._docks.arrange()
         self._stack.currentWidget().setFocus()  # type: ignore[union-attr]  # there is always one
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
@@ -128,7 +138,7 @@ class MainWindow(QMainWindow):
         self._store.sync()
         self.handlers.close()
         self.hide()  # at once; files are completed meanwhile
-        self.bridge.close()
+        self.ended = self.bridge.close()
         super().closeEvent(event)
 
     # Parts ------------------------------------------------------------------------------------------------------------------
@@ -137,6 +147,7 @@ class MainWindow(QMainWindow):
         bar = QToolBar("Tools", self)
         bar.setObjectName("tools")
         bar.setAccessibleName("Tools")
+        bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         for name in _TOOLS:
             if name:
                 bar.addAction(self.actions_by_name[name])
@@ -159,8 +170,7 @@ class MainWindow(QMainWindow):
             screen = QGuiApplication.primaryScreen()
             room = FIRST_SIZE if screen is None else screen.availableSize()
             self.resize(FIRST_SIZE.boundedTo(room))
-        if not self._docks.restore(self._store.window("docks")):
-            self._docks.arrange()
+        self._arranged = self._docks.restore(self._store.window("docks"))
 
     def _show_state(self, state: SessionState) -> None:
         has_sources = bool(state.slots) or state.phase is Phase.OPENING

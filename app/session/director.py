@@ -71,6 +71,8 @@ class Director:
         self._stats: Stats | None = None
         self._next: _Next | None = None
         self._attempt = 0  # counts what is to replace what plays; one that is overtaken is put away when it comes
+        self._pending = False  # whether the last of them goes on
+        self._beside: list[Any] = []  # what is to be opened beside it then
         self._closed = False
 
     # For any thread -----------------------------------------------------------------------------------------------------------
@@ -106,6 +108,10 @@ class Director:
 
     def open(self, spec: Any, *, add: bool) -> None:
         """Open something, in place of what is open or beside it."""
+        if add and self._pending:
+            self._beside.append(spec)
+            return
+        self._beside.clear()
         if add and not (self._playing is not None and self._board.state.phase in ACTIVE) and self._opened:
             self._open([*self._opened, Opened(spec)])  # the others have ended: all of them start together
         elif add and self._opened:
@@ -119,6 +125,7 @@ class Director:
             return
         self._attempt += 1
         attempt = self._attempt
+        self._pending = True
         if self._playing is not None and self._excludes(wanted):
             self._when_free(_Next(partial(self._open, wanted, at=at, paused=paused)))
             return
@@ -134,10 +141,25 @@ class Director:
             self._when_free(_Next(partial(self._start, seats, at or {}, paused), seats))
 
         def give_up() -> None:
-            if attempt == self._attempt and self._board.state.phase is Phase.OPENING:
+            if attempt != self._attempt:
+                return
+            if self._board.state.phase is Phase.OPENING:
                 self._board.change(phase=Phase.FAILED if self._opened else Phase.IDLE)
+            self._settle()
 
         self._open_aside(wanted, finish, give_up)
+
+    def _give_up_opening(self) -> None:
+        self._attempt += 1
+        self._pending = False
+        self._beside.clear()
+
+    def _settle(self) -> None:
+        """An attempt has come to its end: open what is to be beside it."""
+        self._pending = False
+        waiting, self._beside = self._beside, []
+        for spec in waiting:
+            self.open(spec, add=True)
 
     def _open_beside(self, wanted: Opened) -> None:
         """Open a source aside, to take it into the run under way."""
@@ -208,15 +230,23 @@ class Director:
         for each in self._opened:
             each.replace(key, None)
         self._opened = [each for each in self._opened if each.seated]
+        self._cast.remove(key)
         self._forget(key)
         self._show_slots()
         playing = self._playing
         if not self._opened:
-            self._attempt += 1
+            self._give_up_opening()
             self._when_free(_Next(partial(self._board.change, phase=Phase.IDLE)))
         elif playing is not None and slot.source is not None:
             # Waiting until a source is released takes a while.
-            self._desk.aside("framehook-close", partial(_remove_source, playing, slot.source))
+            self._desk.aside("framehook-close", partial(self._release, playing, slot))
+
+    def _release(self, playing: Playing, slot: Slot) -> None:
+        """Aside: have a run let go of a source."""
+        if slot.source is not None:
+            with suppress(OptionError):  # it has gone by itself
+                playing.run.remove_source(slot.source.id)
+        self._renderer.forget(slot.key)  # once more: a frame may have been under way
 
     def _forget(self, key: str) -> None:
         """A slot is gone for good."""
@@ -321,6 +351,7 @@ class Director:
         if self._closed or self._model is None or not here:
             _close(source for _, source in here)
             self._board.change(phase=Phase.FAILED if here else Phase.IDLE)
+            self._settle()
             return
         try:
             self._play_run(self._model, here, at, paused)
@@ -328,6 +359,7 @@ class Director:
             _close(source for _, source in here)
             self._board.report(error)
             self._board.change(phase=Phase.FAILED)
+        self._settle()
 
     def _play_run(self, model: Model, here: list[tuple[Slot, Source]], at: Mapping[str, float], paused: bool) -> None:
         cast = Cast()
@@ -410,7 +442,7 @@ class Director:
 
     def stop(self) -> None:
         """End the run, and whatever was to follow it."""
-        self._attempt += 1
+        self._give_up_opening()
         self._drop_next()
         if self._playing is not None:
             self._playing.stop()
@@ -490,11 +522,6 @@ def facts_of(model: Model, spec: str | Path | None) -> ModelFacts:
 
 def _arguments(options: PredictOptions) -> dict[str, Any]:
     return {each.name: getattr(options, each.name) for each in fields(options)}
-
-
-def _remove_source(playing: Playing, source: SourceInfo) -> None:
-    with suppress(OptionError):  # it has gone by itself
-        playing.run.remove_source(source.id)
 
 
 def _close(sources: Iterable[Source]) -> None:

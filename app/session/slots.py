@@ -63,6 +63,11 @@ class Cast:
             self._lists = [*self._lists, (source, key)]
         self._keys = {**self._keys, source.info.id: key}
 
+    def remove(self, key: str) -> None:
+        """Note that nothing belongs to the slot any more."""
+        self._lists = [(played, other) for played, other in self._lists if other != key]
+        self._keys = {source: other for source, other in self._keys.items() if other != key}
+
     def key_of(self, source: SourceInfo) -> str | None:
         """The slot of a frame's source, which may be a file of a list; None where there is none."""
         key = self._keys.get(source.id)

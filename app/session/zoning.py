@@ -6,13 +6,16 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from framehook.app.session.state import ZonesOfSlot
 from framehook.inference.callbacks import Callbacks, Handle, ZoneCounter
 from framehook.inference.callbacks.drawing import PALETTE
 from framehook.inference.frame import SourceInfo
 from framehook.inference.options import Points, checked_zones
+
+if TYPE_CHECKING:
+    from framehook.inference.predictor import Predictor
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,14 @@ class _Zone:
     counter: ZoneCounter
     handle: Handle
     colour: int
+
+
+class _Counter(ZoneCounter):
+    """Counts while it can: the crossings of a line not while nothing is tracked, which here can be switched at any moment."""
+
+    def on_predict_postprocess_end(self, predictor: Predictor) -> None:
+        if predictor.args.tracker is not None or all(len(points) > 2 for points in self.zones.values()):
+            super().on_predict_postprocess_end(predictor)
 
 
 class Zoning:
@@ -80,8 +91,7 @@ class Zoning:
 
     def _add(self, key: str, name: str, points: Points, colour: int) -> _Zone:
         colours = [*PALETTE[colour:], *PALETTE[:colour]]
-        counter = ZoneCounter({name: points}, only=partial(self._is_of, key), colors=colours)
-        # A zone that cannot count (a line, and nothing is tracked) must not end the run.
+        counter = _Counter({name: points}, only=partial(self._is_of, key), colors=colours)
         return _Zone(points, counter, self._callbacks.add(counter, on_error="disable"), colour)
 
     def _is_of(self, key: str, source: SourceInfo) -> bool:

@@ -57,7 +57,7 @@ def check_colors(colors: Iterable[str]) -> tuple[str, ...]:
     """
     checked = tuple(colors)
     for color in checked:
-        if not isinstance(color, str) or not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
+        if not re.fullmatch(r"#[0-9a-fA-F]{6}", str(color)):
             raise OptionError(f"colour {color!r} is none; write colours as '#ff8800'")
     if not checked:
         raise OptionError("colors=() is empty; pass at least one colour, such as '#ff8800'")

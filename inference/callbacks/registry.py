@@ -347,10 +347,13 @@ class Callbacks:
         known = self._calls  # if it is renewed by another thread meanwhile, what was worked out before goes with it
         calls = known.get(event)
         if calls is None:
-            chosen = [each for each in self if each.event == event and self.is_on(each)]
-            observer = self.observer
-            calls = known[event] = tuple((each, self._call_of(each, observer)) for each in chosen)
+            calls = known[event] = self._prepare(event)
         return calls
+
+    def _prepare(self, event: str) -> tuple[tuple[Registration, CallbackFunction], ...]:
+        observer = self.observer
+        chosen = [each for each in self if each.event == event and self.is_on(each)]
+        return tuple((each, self._call_of(each, observer)) for each in chosen)
 
     def _call_of(self, registration: Registration, observer: Observer | None) -> CallbackFunction:
         """What to call for a registration; that it is observed costs nothing where it is not."""

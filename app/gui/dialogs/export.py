@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Final
 
 from PyQt6.QtCore import QSize, Qt, QUrl, pyqtSignal
@@ -114,18 +115,19 @@ class ExportDialog(QDialog):
 
     _told = pyqtSignal()
 
-    def __init__(self, bridge: Bridge, parent: QWidget | None = None, spec: str | Path | None = None) -> None:
+    def __init__(self, bridge: Bridge, parent: QWidget | None = None, spec: str | Path | EllipsisType | None = ...) -> None:
         """Offer to export.
 
         Args:
             bridge: Where the current source is known, and where the exported model is used.
             parent: The window.
-            spec: The model, as `Model` takes it; None for the bundled detector.
+            spec: The model, as `Model` takes it; None for the bundled detector. Left out, it is the one in use.
         """
         super().__init__(parent)
         self._bridge = bridge
-        self._spec = spec
-        self._file = _file_of(spec)
+        in_use = bridge.state.model
+        self._spec = spec if not isinstance(spec, EllipsisType) else in_use.spec if in_use is not None else None
+        self._file = _file_of(self._spec)
         self._job: ExportJob | None = None
         self._shown: ExportState | None = None
         self._named = False  # whether the user chose the file
@@ -208,7 +210,7 @@ class ExportDialog(QDialog):
             ),
             (
                 "data",
-                "F&rames",
+                "Fra&mes",
                 _Beside(self.data, self._browse_data_button),
                 _ABOUT_DATA,
             ),
@@ -388,7 +390,7 @@ class ExportDialog(QDialog):
             self._name()
 
     def _browse_data(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Frames", self.data.text(), "Clips and pictures (*);;All files (*)")
+        name, _ = QFileDialog.getOpenFileName(self, "Frames", self.data.text(), "All files (*)")
         if name:
             self.data.setText(name)
 
@@ -483,7 +485,9 @@ class ExportDialog(QDialog):
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         self.cancel()
-        super().closeEvent(event)
+        super().reject()  # Qt would ask `reject` of ours, which stays to tell that it was cancelled
+        if event is not None:
+            event.accept()
 
     def _tell(self) -> None:
         """From the thread of the export: its state has changed."""

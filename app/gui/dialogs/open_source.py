@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
-from PyQt6.QtCore import QSize, Qt
+from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QShowEvent
 from PyQt6.QtWidgets import (
     QCheckBox,
@@ -44,11 +45,16 @@ _NARROW: Final = 150  # pixels
 
 
 class OpenSourceDialog(QDialog):
-    """Opens what the user chooses, in the session of the bridge, and remembers it.
+    """Tells what the user chooses to open.
 
-    What is previewed is let go of before it is opened, since a camera is given to one at a time; nobody waits for that in the
-    window.
+    What is previewed is let go of before `chosen` tells of it, since a camera is given to one at a time; the window does not
+    wait for that.
     """
+
+    chosen = pyqtSignal(object, bool)
+    """What `Session.open` takes, and whether to show it beside what is open; from a while after the dialog was closed."""
+
+    _free = pyqtSignal()
 
     def __init__(
         self,
@@ -65,7 +71,7 @@ class OpenSourceDialog(QDialog):
         """Make it.
 
         Args:
-            bridge: Whose session opens what is chosen.
+            bridge: Knows what is open.
             parent: The window.
             store: What was opened before.
             kind: The page to begin with.
@@ -77,6 +83,8 @@ class OpenSourceDialog(QDialog):
         super().__init__(parent)
         self._bridge = bridge
         self._store = store
+        self._wanted: tuple[Any, bool] | None = None
+        self._free.connect(self._tell_chosen)
         self.setWindowTitle("Open source")
         self._pages: dict[Kind, Page] = {
             "camera": CamerasPage(cameras, platform),
@@ -102,6 +110,7 @@ class OpenSourceDialog(QDialog):
         self._preview = PreviewPane()
         self._preview.told.connect(self._tell)
         self._facts = QLabel()
+        self._facts.setMinimumHeight(self.fontMetrics().height())  # so that nothing moves when there are some
         self._beside = QCheckBox("Show it &beside what is open")
         self._beside.setToolTip("Otherwise it takes the place of what is open")
         self._buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel)
@@ -126,7 +135,7 @@ class OpenSourceDialog(QDialog):
         whole.setColumnStretch(1, 1)
         self.resize(780, 600)
 
-        bridge.state_changed.connect(lambda _state: self._offer_beside())
+        bridge.state_changed.connect(self._offer_beside)
         self._offer_beside()
         self._beside.setChecked(add and self._beside.isEnabled())
         self._kinds.currentRowChanged.connect(self._turn)
@@ -139,7 +148,7 @@ class OpenSourceDialog(QDialog):
         assert isinstance(page, Page)
         return page
 
-    def turn_to(self, kind: Kind) -> None:
+    def show_page(self, kind: Kind) -> None:
         """Show the page of a kind."""
         self._kinds.setCurrentRow(list(self._pages).index(kind))
 
@@ -188,13 +197,22 @@ class OpenSourceDialog(QDialog):
 
     def _open_chosen(self) -> None:
         spec = self.page.spec()
-        if spec is None:
+        if spec is None or self._wanted is not None:
             return
         self.page.remember(self._store)
-        wanted = list(spec) if isinstance(spec, tuple) else spec
-        begin = partial(self._bridge.session.open, wanted, add=self._beside.isChecked())
+        self._wanted = list(spec) if isinstance(spec, tuple) else spec, self._beside.isChecked()
         if is_camera(spec):
-            self._preview.close_preview(begin)  # as soon as it is released
-        else:
-            begin()
+            self._preview.close_preview(self._be_free)
         self.accept()
+        if not is_camera(spec):
+            self._tell_chosen()
+
+    def _be_free(self) -> None:
+        """From any thread: nobody here holds the camera any more."""
+        with suppress(RuntimeError):  # the window is gone, and with it who would open it
+            self._free.emit()
+
+    def _tell_chosen(self) -> None:
+        wanted, self._wanted = self._wanted, None
+        if wanted is not None:
+            self.chosen.emit(*wanted)

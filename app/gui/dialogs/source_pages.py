@@ -69,8 +69,7 @@ class Page(QWidget):
         return ""
 
     def remember(self, store: Store) -> None:
-        """It was opened."""
-        store.add_recent("source", str(self.spec()))
+        """It is opened now; that it was is remembered by whoever opens it, what is special to the page here."""
 
     def enter(self) -> None:
         """The page is shown now."""
@@ -241,11 +240,6 @@ class FilesPage(Page):
     def reason(self) -> str:
         return "" if self.spec() is None else "There is no preview of a list of sources, or of an address."
 
-    def remember(self, store: Store) -> None:
-        spec = self.spec()
-        for each in reversed(spec if isinstance(spec, tuple) else (spec,)):
-            store.add_recent("source", str(each))
-
     def show_paths(self, paths: Iterable[str]) -> None:
         """Put paths on the line, as if they were typed."""
         several = list(paths)
@@ -325,8 +319,7 @@ class AddressPage(Page):
         return "Press “Try it” to see what comes, or open it." if self.spec() else "Now the host, such as camera.local/stream"
 
     def remember(self, store: Store) -> None:
-        for kind in ("source", "address"):
-            store.add_recent(kind, self._line.text())
+        store.add_recent("address", self._line.text())
 
     def _type(self) -> None:
         self._tried = None

@@ -99,7 +99,7 @@ def on_predict_end(predictor):
 
 _HOW_TO: Final = (
     "Run your own code on every frame: load a Python file of functions that are named after events, or drop it here. "
-    "It is run when you load it, and never by itself."
+    "It runs once you load it, never by itself."
 )
 _KEY: Final = Qt.ItemDataRole.UserRole
 _SORT: Final = Qt.ItemDataRole.UserRole + 1
@@ -137,6 +137,9 @@ _NAME, _EVENT, _ORDER, _CALLS, _MEAN, _P95, _ERRORS, _STATE = range(len(_COLUMNS
 class CallbacksPanel(QWidget):
     """Every callback of the session, by where it comes from, each with a switch; and the user's files, to load and reload."""
 
+    file_chosen = pyqtSignal(object)
+    """The `Path` of a file that the user chose here, which is being loaded."""
+
     def __init__(self, bridge: Bridge) -> None:
         """Listen to a bridge."""
         super().__init__()
@@ -172,7 +175,7 @@ class CallbacksPanel(QWidget):
 
     def _make_actions(self) -> None:
         self.load_action = self._action(
-            "Load file…", "callbacks", "Run a Python file, and call the functions in it", self.choose
+            "Load file…", "callbacks", "Run a Python file, and call the functions in it", self.choose_file
         )
         self.reload_action = self._action(
             "Reload",
@@ -222,8 +225,8 @@ class CallbacksPanel(QWidget):
         self._split.addWidget(self.table)
         self._split.addWidget(self._side)
         self._split.setChildrenCollapsible(False)
-        self._split.setStretchFactor(0, 2)
-        self._split.setStretchFactor(1, 1)
+        self._split.setStretchFactor(0, 3)
+        self._split.setStretchFactor(1, 2)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.addLayout(tools)
@@ -245,7 +248,8 @@ class CallbacksPanel(QWidget):
         save.setToolTip("Save a commented example to change as you like, and load it")
         save.clicked.connect(self.choose_starter)
         layout = QVBoxLayout(page)
-        layout.setContentsMargins(6, 0, 0, 0)
+        layout.setContentsMargins(4, 0, 0, 0)
+        layout.setSpacing(4)
         layout.addWidget(text)
         layout.addWidget(example, 1)
         layout.addWidget(save, 0, Qt.AlignmentFlag.AlignLeft)
@@ -281,7 +285,7 @@ class CallbacksPanel(QWidget):
 
     # What the buttons do ----------------------------------------------------------------------------------------------------
 
-    def choose(self) -> None:
+    def choose_file(self) -> None:
         """Ask for a file, and load it."""
         dialog = self._dialog("Load callbacks")
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
@@ -290,6 +294,7 @@ class CallbacksPanel(QWidget):
 
     def load(self, path: Path) -> None:
         """Load a file that the user chose."""
+        self.file_chosen.emit(path)
         self._bridge.session.load_hooks(path)
 
     def reload(self) -> None:

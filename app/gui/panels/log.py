@@ -13,6 +13,7 @@ from PyQt6.QtGui import (
     QFont,
     QFontDatabase,
     QGuiApplication,
+    QIcon,
     QKeySequence,
     QPainter,
     QPalette,
@@ -102,6 +103,7 @@ class LogPanel(QWidget):
 
     def _action(self, text: str, tip: str, call: Callable[[], None]) -> QAction:
         action = QAction(text, self)
+        action.setIconText(text)  # a button would leave out the ellipsis
         action.setToolTip(tip)
         action.triggered.connect(lambda: call())
         self.addAction(action)
@@ -166,6 +168,7 @@ class LogPanel(QWidget):
         repeated = f" ({count:,} times)" if count > 1 else ""
         item.setData(note, _NOTE)
         item.setData(count, _COUNT)
+        item.setAccessibleText(f"{note.level}: {note.text}{repeated}")
         item.setText(f"{_clock(note)}  {note.text}{repeated}")
         item.setToolTip(f"{_long_clock(note)}, {note.level}" + (". Open it with → for the details." if note.detail else ""))
         item.removeRows(0, item.rowCount())
@@ -249,7 +252,7 @@ class _Wrapped(QStyledItemDelegate):
         line = option.fontMetrics.height()
         area = option.rect.adjusted(_GAP, _MARGIN, 0, -_MARGIN)
         chosen = bool(option.state & QStyle.StateFlag.State_Selected)
-        sign, option.icon = option.icon, type(option.icon)()
+        sign, option.icon = QIcon(option.icon), QIcon()
         style.drawControl(QStyle.ControlElement.CE_ItemViewItem, option, painter, self._view)
         painter.save()
         if icon_side:
@@ -259,9 +262,7 @@ class _Wrapped(QStyledItemDelegate):
         painter.setPen(option.palette.color(_group(option), role))
         start = QPointF(area.x() + (icon_side + _GAP if icon_side else 0), area.y())
         layout = _lines(text, option.font, self._room(index, icon_side))
-        if icon_side and not chosen:
-            layout.setFormats([_dimmed(option.palette)])
-        layout.draw(painter, start)
+        layout.draw(painter, start, [_dimmed(option.palette)] if icon_side and not chosen else [])
         painter.restore()
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:

@@ -12,8 +12,19 @@ from typing import Any, Final
 import numpy as np
 import pyqtgraph as pg
 from PyQt6.QtCore import QEvent, QSize, Qt
-from PyQt6.QtGui import QColor, QGuiApplication, QIcon, QPainter, QPalette, QPixmap, QShowEvent
-from PyQt6.QtWidgets import QCheckBox, QFrame, QGridLayout, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PyQt6.QtGui import QColor, QGuiApplication, QIcon, QPainter, QPalette, QPixmap, QResizeEvent, QShowEvent
+from PyQt6.QtWidgets import (
+    QBoxLayout,
+    QCheckBox,
+    QFrame,
+    QGridLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from framehook.app.gui.bridge import Bridge
 from framehook.app.gui.theme import is_dark
@@ -64,6 +75,8 @@ _STATES: Final = {
     SourceState.RECONNECTING: "connection lost, trying again",
     SourceState.ENDED: "ended",
 }
+_WIDE: Final = 900
+"""Pixels of width from which on the parts stand side by side."""
 _NOTHING: Final = "-"
 
 
@@ -82,7 +95,7 @@ class PerformancePanel(QWidget):
 
         self.rate = _value("Frame rate", "Frames a second: that came through the model, and that were painted")
         self.latency = _value(
-            "Capture to paint", "Time from the capture of a frame to its picture: of half, 95 % and 99 % of all"
+            "Latency", "Milliseconds from the capture of a frame to its picture: of half, 95 % and 99 % of all"
         )
         self.network = _value("Network", "Time a frame spends in the network, the mean of recent ones")
         self.lines = {name: _line_box(name) for name in LINES}
@@ -109,8 +122,10 @@ class PerformancePanel(QWidget):
     def _set_up_plot(self) -> None:
         plot, item = self.plot, self.plot.getPlotItem()
         plot.setAntialiasing(False)  # smooth lines take five times as long
-        plot.setMinimumHeight(130)
-        plot.setMaximumHeight(260)
+        plot.setMinimumHeight(100)
+        plot.setMaximumHeight(400)
+        plot.setMinimumWidth(180)
+        plot.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         plot.setFrameShape(QFrame.Shape.NoFrame)
         plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # there is nothing to do in it
         plot.setMouseEnabled(x=False, y=False)
@@ -127,36 +142,52 @@ class PerformancePanel(QWidget):
         self._colour()
 
     def _lay_out(self) -> None:
-        figures = QGridLayout()
-        figures.setColumnStretch(1, 1)
+        facts = QGridLayout()
+        facts.setColumnStretch(1, 1)
         for row, value in enumerate((self.rate, self.latency, self.network)):
             title = QLabel(value.accessibleName())
             title.setToolTip(value.toolTip())
-            figures.addWidget(title, row, 0, Qt.AlignmentFlag.AlignTop)
-            figures.addWidget(value, row, 1)
+            facts.addWidget(title, row, 0, Qt.AlignmentFlag.AlignTop)
+            facts.addWidget(value, row, 1)
+        facts.addWidget(self.copy_button, 3, 0, 1, 2, Qt.AlignmentFlag.AlignLeft)
+        facts.setRowStretch(4, 1)
+        facts.setVerticalSpacing(3)
+        plot = QVBoxLayout()
+        heading = QLabel("Milliseconds per stage")
+        heading.setToolTip(self.plot.toolTip())
+        heading.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        plot.addWidget(heading)
+        plot.addWidget(self.plot, stretch=1)
         legend = QGridLayout()
         legend.setSpacing(2)
         for place, box in enumerate(self.lines.values()):
             legend.addWidget(box, place // 2, place % 2)
+        legend.setRowStretch(len(LINES), 1)
+        cards = QWidget()
+        cards.setLayout(self._sources)
+        self._sources.setContentsMargins(0, 0, 0, 0)
+        self._sources.addStretch()
+        sources = _scrolling(cards)
+        sources.setMinimumSize(236, 90)
+        sources.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         inner = QWidget()
-        layout = QVBoxLayout(inner)
-        layout.setContentsMargins(6, 6, 6, 6)
-        layout.addLayout(figures)
-        heading = QLabel("Milliseconds of a frame in each stage")
-        heading.setToolTip(self.plot.toolTip())
-        layout.addWidget(heading)
-        layout.addWidget(self.plot, stretch=1)
-        layout.addLayout(legend)
-        layout.addLayout(self._sources)
-        layout.addWidget(self.copy_button, alignment=Qt.AlignmentFlag.AlignLeft)
-        scroll = QScrollArea()
-        scroll.setWidget(inner)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._parts = QBoxLayout(QBoxLayout.Direction.TopToBottom, inner)
+        self._parts.setContentsMargins(6, 6, 6, 6)
+        self._parts.setSpacing(10)
+        for part in (facts, plot, legend):
+            self._parts.addLayout(part)
+        self._parts.addWidget(sources)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scroll)
+        outer.addWidget(_scrolling(inner))
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        # Below the picture there is width to fill, beside it height.
+        wide = self.width() >= _WIDE
+        self._parts.setDirection(QBoxLayout.Direction.LeftToRight if wide else QBoxLayout.Direction.TopToBottom)
+        for part, stretch in enumerate((3, 4, 0, 3) if wide else (0, 2, 0, 1)):
+            self._parts.setStretch(part, stretch)
 
     def sizeHint(self) -> QSize:
         return QSize(320, 520)
@@ -193,12 +224,13 @@ class PerformancePanel(QWidget):
         slots = {slot.key: slot for slot in state.slots}
         for key in [key for key in self._cards if key not in slots]:
             card = self._cards.pop(key)
+            card.hide()
             self._sources.removeWidget(card)
             card.deleteLater()
         for key in slots:
             if key not in self._cards:
                 card = self._cards[key] = _SourceCard()
-                self._sources.addWidget(card)
+                self._sources.insertWidget(self._sources.count() - 1, card)
         if self.isVisible():
             self._draw_sources()
 
@@ -271,6 +303,7 @@ class _SourceCard(QFrame):
     def __init__(self) -> None:
         super().__init__()
         self.setFrameShape(QFrame.Shape.StyledPanel)
+        self.setMinimumWidth(210)
         self._title = _wrapping()
         font = self._title.font()
         font.setBold(True)
@@ -312,8 +345,18 @@ def _value(name: str, tip: str) -> QLabel:
     label = _wrapping()
     label.setAccessibleName(name)
     label.setToolTip(tip)
+    label.setMinimumWidth(170)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label
+
+
+def _scrolling(widget: QWidget) -> QScrollArea:
+    area = QScrollArea()
+    area.setWidget(widget)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    return area
 
 
 def _wrapping() -> QLabel:

@@ -33,6 +33,7 @@ _LIVE: Final = {
 }
 _Stretch = tuple[int, int]
 """Run and segment: they change when a source jumps, so that a picture of before can be told from one of after."""
+_NOWHERE: Final[_Stretch] = (-1, -1)
 
 
 class TransportBar(QWidget):
@@ -45,7 +46,7 @@ class TransportBar(QWidget):
         self._key: str | None = None
         self._at: dict[str, tuple[_Stretch, float]] = {}
         self._jump: tuple[str, float] | None = None
-        self._left: tuple[_Stretch, float] | None = None  # what was jumped away from, and when
+        self._left: tuple[str, _Stretch, float] | None = None  # of which slot what was jumped away from, and when
         self._paced = Paced(self, SEEK_MS, self._seek)
 
         self.slider = _SeekSlider()
@@ -80,8 +81,7 @@ class TransportBar(QWidget):
 
     def show_slot(self, key: str | None) -> None:
         """Show the position of a slot; of the first where it is None, or none of that key is there any more."""
-        if key != self._key:
-            self._key, self._left = key, None
+        self._key = key
         self._follow(self._bridge.state)
 
     def _slot(self) -> Slot | None:
@@ -117,9 +117,9 @@ class TransportBar(QWidget):
         """Show where a slot is: where the user wants it, where that is not there yet."""
         stretch, seconds = self._at.get(slot.key, (None, None))
         if self._left is not None:
-            before, since = self._left
+            key, before, since = self._left
             arrived = stretch != before or time.monotonic() - since > _PATIENCE
-            if arrived and not self.slider.isSliderDown() and not self._paced.waits:
+            if key != slot.key or (arrived and not self.slider.isSliderDown() and not self._paced.waits):
                 self._left = None
         if self._left is not None or self.slider.isSliderDown():
             seconds = self.slider.sliderPosition() / 1000
@@ -139,7 +139,7 @@ class TransportBar(QWidget):
         if slot is None:
             return
         self._jump = slot.key, self.slider.sliderPosition() / 1000
-        self._left = self._at.get(slot.key, ((-1, -1), 0.0))[0], time.monotonic()
+        self._left = slot.key, self._at.get(slot.key, (_NOWHERE, 0.0))[0], time.monotonic()
         self._paced.ask()
         self.time.setText(_times(slot, self._jump[1]))
 

@@ -30,6 +30,7 @@ from framehook.inference.errors import FramehookError, one_line
 
 Counts = Mapping[str, Any]
 _NAME, _COUNTS = 0, 1
+_MOST: Final = "Most at once"
 _DRAW: Final = (
     ("line", "Draw line", "Draw a line on the picture: tracks that cross it are counted, either way"),
     ("polygon", "Draw area", "Draw an area on the picture: it is counted who is inside, and who ever was"),
@@ -112,7 +113,7 @@ class ZonesPanel(QWidget):
         header = tree.header()
         assert header is not None
         header.setStretchLastSection(True)
-        header.resizeSection(_NAME, 9 * tree.fontMetrics().averageCharWidth() + 60)
+        header.resizeSection(_NAME, 12 * tree.fontMetrics().averageCharWidth() + 60)
         tree.itemChanged.connect(self._renamed)
         tree.itemSelectionChanged.connect(self._enable)
 
@@ -299,17 +300,19 @@ class ZonesPanel(QWidget):
 def _count_in(item: QTreeWidgetItem, counts: Counts) -> None:
     """Show the counts of a zone, and below it those of each class."""
     _set_text(item, _COUNTS, _in_words(counts))
-    classes: Mapping[str, Counts] = counts["classes"]
+    lines = {name: _in_words(of_class) for name, of_class in counts["classes"].items()}
+    if "most" in counts:
+        lines = {_MOST: f"{counts['most']:,}", **lines}
     there = {child.text(_NAME): child for place in range(item.childCount()) if (child := item.child(place)) is not None}
     for name, child in there.items():
-        if name not in classes:
+        if name not in lines:
             item.removeChild(child)
-    for name, of_class in classes.items():
+    for name, words in lines.items():
         child = there.get(name)
         if child is None:
             child = QTreeWidgetItem([name, ""])
             item.addChild(child)
-        _set_text(child, _COUNTS, _in_words(of_class))
+        _set_text(child, _COUNTS, words)
 
 
 def _set_text(item: QTreeWidgetItem, column: int, text: str) -> None:
@@ -325,8 +328,6 @@ def _in_words(counts: Counts) -> str:
     parts = [f"{counts['inside']:,} inside"]
     if counts["entered"] is not None:
         parts.append(f"{counts['entered']:,} entered")
-    if "most" in counts:
-        parts.append(f"most {counts['most']:,}")
     return ", ".join(parts)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PyQt6.QtCore import QObject, Qt, QUrl, pyqtSlot
 from PyQt6.QtGui import QDesktopServices, QGuiApplication
-from PyQt6.QtWidgets import QCheckBox, QComboBox, QFileDialog, QLineEdit, QSpinBox
+from PyQt6.QtWidgets import QAbstractSpinBox, QCheckBox, QComboBox, QFileDialog, QLineEdit, QSpinBox
 
 from framehook.app.gui.bridge import Bridge
 from framehook.app.gui.dialogs.export import ExportDialog, in_dialog_terms
@@ -30,8 +30,8 @@ def bridge(qtbot, tmp_path):
 
 @pytest.fixture
 def show(qtbot, bridge):
-    def show(spec=None):
-        dialog = ExportDialog(bridge, None, spec)
+    def show(*spec):
+        dialog = ExportDialog(bridge, None, *spec)
         qtbot.addWidget(dialog)
         with qtbot.waitActive(dialog):
             dialog.show()
@@ -97,7 +97,9 @@ def test_a_model_is_exported_and_the_proof_shown_and_used(qtbot, bridge, show, t
 
 def test_the_folder_of_the_file_is_shown(qtbot, show, tmp_path):
     class Opened(QObject):
-        urls = []
+        def __init__(self):
+            super().__init__()
+            self.urls = []
 
         @pyqtSlot(QUrl)
         def open(self, url):
@@ -130,6 +132,14 @@ def test_a_file_is_offered_beside_the_model_and_named_after_what_is_special(show
     name(dialog, tmp_path / "other.onnx")
     dialog.nms.setChecked(False)
     assert dialog.output.text() == str(tmp_path / "other.onnx")
+
+
+def test_the_model_in_use_is_exported_where_none_is_named(qtbot, bridge, show, model):
+    assert show().windowTitle() == "Export person320.onnx"
+    bridge.session.use_model(model)
+    qtbot.waitUntil(lambda: bridge.state.model is not None, timeout=30_000)
+    assert show().windowTitle() == "Export mine.onnx"
+    assert show(None).windowTitle() == "Export person320.onnx"
 
 
 def test_the_bundled_model_goes_into_the_folder_for_what_is_saved(qtbot, show, tmp_path):
@@ -167,13 +177,12 @@ def test_what_does_not_go_together_is_not_offered(show):
             lambda dialog: (dialog.precision.setCurrentText("Integers (int8)"), dialog.data.clear()),
             "“Integers” is calibrated on what the model will see; pass data, too",
         ),
-        (lambda dialog: dialog.output.setText("model.tflite"), "“File” 'model.tflite' is no folder, and no .onnx file"),
-        (lambda dialog: dialog.output.setText(str(bundled_model())), "is the model itself"),
+        (lambda dialog: name(dialog, "model.tflite"), "“File” 'model.tflite' is no folder, and no .onnx file"),
+        (lambda dialog: name(dialog, bundled_model()), "is the model itself"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_started_and_goes_with_a_change(show, wrong, said):
     dialog = show()
-    dialog._named = True
     wrong(dialog)
     dialog.export_button.click()
     assert dialog.problem.isVisible()
@@ -252,8 +261,9 @@ def test_every_option_is_offered_and_says_what_it_does(show):
     for option in (*OPTION_NAMES, "device", "decoder", "architecture"):
         assert option == "format" or in_dialog_terms(f"{option}=1") != f"{option}=1", option
     for control in controls:
-        if control.isVisible() and control.parent() in (dialog, *dialog.children()):
+        if not isinstance(control.parent(), QAbstractSpinBox | QComboBox):  # whose own fields these are
             assert control.toolTip(), control.accessibleName()
+            assert control.accessibleName()
 
 
 def test_the_dialog_fits_a_small_screen(show):

@@ -1,0 +1,338 @@
+"""Draws lines and areas on a view, and edits those that are there."""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from PyQt6.QtCore import QObject, QPointF, Qt
+from PyQt6.QtGui import QAction, QKeyEvent, QKeySequence, QMouseEvent, QPainter
+from PyQt6.QtWidgets import QApplication, QMenu
+
+from framehook.app.gui.view_canvas import PictureCanvas
+from framehook.app.gui.view_mapping import Mapping
+from framehook.app.gui.view_name_editor import NameEditor
+from framehook.app.gui.view_tool import ViewTool
+from framehook.app.gui.view_zones import REACH, Grip, draw_draft, draw_name, draw_zone, grip_at
+from framehook.app.session.picture import Picture
+from framehook.app.session.state import Level, SessionState, ZonesOfSlot
+from framehook.inference.errors import FramehookError, one_line
+from framehook.inference.options import Points
+
+if TYPE_CHECKING:
+    from framehook.app.gui.bridge import Bridge
+
+_NUDGE: Final = 0.01  # of the frame: how far an arrow key moves a zone
+_ARROWS: Final = {
+    Qt.Key.Key_Left: (-_NUDGE, 0.0), Qt.Key.Key_Right: (_NUDGE, 0.0),
+    Qt.Key.Key_Up: (0.0, -_NUDGE), Qt.Key.Key_Down: (0.0, _NUDGE),
+}  # fmt: skip
+Point = tuple[float, float]
+"""In fractions of the frame's width and height."""
+
+
+class ZoneMode(StrEnum):
+    """What is done."""
+
+    LINE = "line"
+    AREA = "area"
+    EDIT = "edit"
+
+
+_HINTS: Final = {
+    ZoneMode.LINE: "click on both ends of the line, or drag",
+    ZoneMode.AREA: "click on the corners; a double click ends",
+    ZoneMode.EDIT: "drag zones or their corners; right-click for more",
+}
+
+
+class ZoneTool(ViewTool):
+    """Draws one zone on a view, or edits its zones; what comes of it goes to `Session.set_zones`.
+
+    A line takes two clicks, or a drag from end to end. An area takes a click for each corner; a double click, Enter, a right
+    click or a click on its first corner ends it. Backspace takes the last corner back, and Escape cancels. Editing moves zones
+    and corners with the mouse or the arrow keys; a right click, F2 and Delete rename, turn round and delete.
+    """
+
+    def __init__(self, bridge: Bridge, key: str, mode: ZoneMode, parent: QObject | None = None) -> None:
+        """Make a tool for the view of the slot `key`."""
+        super().__init__(parent)
+        self._bridge = bridge
+        self._key = key
+        self._mode = mode
+        self._view: PictureCanvas | None = None
+        self._points: list[Point] = []
+        self._tip: QPointF | None = None
+        self._chosen: str | None = None
+        self._hovered: Grip | None = None
+        self._held: Grip | None = None
+        self._held_from: Point = (0.0, 0.0)
+        self._moved: Points | None = None  # where the zone that is held would be put down now
+
+    @property
+    def mode(self) -> ZoneMode:
+        """What it does."""
+        return self._mode
+
+    @property
+    def chosen(self) -> str | None:
+        """The name of the zone that keys and the menu are about."""
+        return self._chosen
+
+    def attach(self, view: PictureCanvas) -> None:
+        self._view = view
+        self._bridge.state_changed.connect(self._take_state)
+
+    def detach(self) -> None:
+        self._bridge.state_changed.disconnect(self._take_state)
+        self._view = None
+
+    def cursor(self) -> Qt.CursorShape:
+        if self._mode is not ZoneMode.EDIT:
+            return Qt.CursorShape.CrossCursor
+        if self._hovered is None:
+            return Qt.CursorShape.ArrowCursor
+        return Qt.CursorShape.SizeAllCursor if self._hovered.corner is None else Qt.CursorShape.PointingHandCursor
+
+    def hint(self) -> str:
+        if self._mode is ZoneMode.EDIT and not self._zones():
+            return "there are no zones to edit yet"
+        return _HINTS[self._mode]
+
+    def paint(self, painter: QPainter, mapping: Mapping, picture: Picture) -> None:
+        palette = QApplication.palette() if self._view is None else self._view.palette()
+        if self._mode is ZoneMode.EDIT:
+            for name, points in self._zones().items():
+                held = self._held is not None and self._held.name == name
+                where = self._moved if held and self._moved is not None else points
+                draw_zone(painter, where, mapping, palette, chosen=name == self._chosen)
+                if picture.viewport.original:
+                    draw_name(painter, name, where, mapping, palette)
+        if self._points:
+            draw_draft(painter, self._points, self._tip, mapping, palette, area=self._mode is ZoneMode.AREA)
+
+    # The mouse --------------------------------------------------------------------------------------------------------------
+
+    def press(self, event: QMouseEvent, mapping: Mapping) -> bool:
+        left, right = event.button() is Qt.MouseButton.LeftButton, event.button() is Qt.MouseButton.RightButton
+        if not (left or right):
+            return False
+        if self._mode is ZoneMode.EDIT:
+            self._grasp(event, mapping)
+        elif right:
+            self._end_area() if self._points else self.closed.emit()
+        elif self._mode is ZoneMode.LINE:
+            self._points = self._points or [_within(mapping.fraction_at(event.position()))]
+            self._tip = event.position()
+        else:
+            self._add_corner(event.position(), mapping)
+        self.changed.emit()
+        return True
+
+    def move(self, event: QMouseEvent, mapping: Mapping) -> bool:
+        if event.buttons() & Qt.MouseButton.MiddleButton:
+            return False  # which moves the picture
+        if self._mode is not ZoneMode.EDIT:
+            self._tip = event.position()
+        elif self._held is not None:
+            self._moved = self._at(mapping.fraction_at(event.position()))
+        else:
+            self._hovered = grip_at(self._zones(), event.position(), mapping, self._chosen)
+        self.changed.emit()
+        return True
+
+    def release(self, event: QMouseEvent, mapping: Mapping) -> bool:
+        if event.button() is not Qt.MouseButton.LeftButton:
+            return event.button() is Qt.MouseButton.RightButton
+        if self._mode is ZoneMode.LINE and self._points:
+            start, end = mapping.point_of_fraction(*self._points[0]), event.position()
+            if (end - start).manhattanLength() >= QApplication.startDragDistance():
+                self._finish((self._points[0], _within(mapping.fraction_at(end))))
+        elif self._held is not None:
+            held, moved, self._held, self._moved = self._held, self._moved, None, None
+            if moved is not None:
+                self._set({**self._zones(), held.name: moved})
+        self.changed.emit()
+        return True
+
+    def double_click(self, event: QMouseEvent, mapping: Mapping) -> bool:
+        if event.button() is Qt.MouseButton.LeftButton and self._mode is ZoneMode.AREA:
+            self._end_area()
+        elif event.button() is Qt.MouseButton.LeftButton and self._mode is ZoneMode.EDIT and self._chosen is not None:
+            self._held = None
+            self._rename(self._chosen, event.position())
+        return True
+
+    # The keyboard -----------------------------------------------------------------------------------------------------------
+
+    def key(self, event: QKeyEvent) -> bool:
+        key = Qt.Key(event.key())
+        if key is Qt.Key.Key_Escape:
+            self._escape()
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._points:
+            self._end_area()
+        elif key is Qt.Key.Key_Backspace and self._points:
+            self._points.pop()
+        elif not self._edit_by(key):
+            return False
+        self.changed.emit()
+        return True
+
+    def _edit_by(self, key: Qt.Key) -> bool:
+        name = self._chosen
+        if name is None or self._mode is not ZoneMode.EDIT:
+            return False
+        if key in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+            self._delete(name)
+        elif key is Qt.Key.Key_F2:
+            self._rename(name)
+        elif key in _ARROWS:
+            self._set({**self._zones(), name: _shifted(self._zones()[name], _ARROWS[key])})
+        else:
+            return False
+        return True
+
+    def _escape(self) -> None:
+        if self._held is not None:
+            self._held = self._moved = None
+        elif self._points:
+            self._points = []
+        elif self._chosen is not None:
+            self._chosen = None
+        else:
+            self.closed.emit()
+
+    # Drawing ----------------------------------------------------------------------------------------------------------------
+
+    def _add_corner(self, at: QPointF, mapping: Mapping) -> None:
+        if len(self._points) > 2 and _apart(at, mapping.point_of_fraction(*self._points[0])) <= REACH:
+            self._end_area()
+            return
+        point = _within(mapping.fraction_at(at))
+        if not self._points or point != self._points[-1]:
+            self._points.append(point)
+        self._tip = at
+
+    def _end_area(self) -> None:
+        """Finish with the corners there are; too few of them are dropped."""
+        if self._mode is ZoneMode.AREA and len(self._points) > 2:
+            self._finish(tuple(self._points))
+        else:
+            self._points = []
+
+    def _finish(self, points: Points) -> None:
+        self._points, self._tip = [], None
+        if self._set({**self._zones(), _free_name(self._mode, self._zones()): points}):
+            self.closed.emit()
+
+    # Editing ----------------------------------------------------------------------------------------------------------------
+
+    def _zones(self) -> ZonesOfSlot:
+        return self._bridge.session.state.zones.get(self._key, {})  # not the bridge's: it may be a moment behind
+
+    def _set(self, zones: ZonesOfSlot) -> bool:
+        try:
+            self._bridge.session.set_zones(self._key, zones)
+        except FramehookError as error:
+            self._bridge.report(Level.ERROR, one_line(error))
+            return False
+        return True
+
+    def _take_state(self, state: SessionState) -> None:
+        """Zones may be renamed and deleted elsewhere, too."""
+        there = state.zones.get(self._key, {})
+        if self._chosen not in there:
+            self._chosen = None
+        if self._held is not None and self._held.name not in there:
+            self._held = self._moved = None
+        self.changed.emit()
+
+    def _grasp(self, event: QMouseEvent, mapping: Mapping) -> None:
+        grip = grip_at(self._zones(), event.position(), mapping, self._chosen)
+        self._chosen = None if grip is None else grip.name
+        if grip is not None and event.button() is Qt.MouseButton.RightButton:
+            self._show_menu(grip.name, event)
+        elif grip is not None:
+            self._held, self._held_from = grip, mapping.fraction_at(event.position())
+
+    def _at(self, to: Point) -> Points:
+        """Where the zone that is held is when the mouse is at `to`."""
+        assert self._held is not None
+        points = self._zones()[self._held.name]
+        if self._held.corner is None:
+            return _shifted(points, (to[0] - self._held_from[0], to[1] - self._held_from[1]))
+        corner = self._held.corner
+        return (*points[:corner], _within(to), *points[corner + 1 :])
+
+    def _show_menu(self, name: str, event: QMouseEvent) -> None:
+        menu = QMenu(self._view)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.setAccessibleName(f"Zone {name}")
+        at = event.position()
+        _add(menu, "Re&name", "F2").triggered.connect(lambda: self._rename(name, at))
+        if len(self._zones()[name]) == 2:
+            _add(menu, "&Turn round").triggered.connect(lambda: self._turn_round(name))
+        _add(menu, "&Delete", "Del").triggered.connect(lambda: self._delete(name))
+        menu.popup(event.globalPosition().toPoint())
+
+    def _turn_round(self, name: str) -> None:
+        """Have the other way across a line count as in."""
+        zones = self._zones()
+        if name in zones:
+            self._set({**zones, name: zones[name][::-1]})
+
+    def _delete(self, name: str) -> None:
+        self._chosen = self._hovered = None
+        self._set({other: points for other, points in self._zones().items() if other != name})
+
+    def _rename(self, name: str, at: QPointF | None = None) -> None:
+        """Ask for another name, in the view itself."""
+        if self._view is None:
+            return
+        editor = NameEditor(self._view, name, f"zone {name}")
+        editor.named.connect(lambda wanted: self._give_name(name, wanted))
+        mapping = self._view.mapping
+        if at is None and mapping is not None:
+            at = mapping.point_of_fraction(*self._zones()[name][0])
+        editor.open_at(self._view.rect().center() if at is None else at.toPoint())
+
+    def _give_name(self, name: str, wanted: str) -> None:
+        zones = self._zones()
+        if wanted in zones:
+            self._bridge.report(Level.ERROR, f"There is a zone '{wanted}' already; choose another name")
+        elif name in zones and self._set({wanted if each == name else each: points for each, points in zones.items()}):
+            self._chosen = wanted
+            self.changed.emit()
+
+
+def _add(menu: QMenu, text: str, keys: str = "") -> QAction:
+    action = QAction(text, menu)
+    if keys:
+        action.setShortcut(QKeySequence(keys))  # shown; the view itself takes the key
+        action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+    menu.addAction(action)
+    return action
+
+
+def _within(point: Point) -> Point:
+    """The nearest point of the frame."""
+    return min(max(point[0], 0.0), 1.0), min(max(point[1], 0.0), 1.0)
+
+
+def _shifted(points: Points, by: Point) -> Points:
+    """A zone moved as far as the frame has room for it."""
+    steps = []
+    for axis in (0, 1):
+        places = [point[axis] for point in points]
+        steps.append(min(max(by[axis], -min(places)), 1 - max(places)))
+    # Sums of fractions may be beyond 1 by a hair, and would count as pixels then.
+    return tuple(_within((x + steps[0], y + steps[1])) for x, y in points)
+
+
+def _free_name(mode: ZoneMode, zones: ZonesOfSlot) -> str:
+    return next(name for number in range(1, len(zones) + 2) if (name := f"{mode} {number}") not in zones)
+
+
+def _apart(one: QPointF, other: QPointF) -> float:
+    return math.hypot(one.x() - other.x(), one.y() - other.y())

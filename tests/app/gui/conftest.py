@@ -1,0 +1,63 @@
+"""Windows without a screen. They are looked at as a user does: texts, pixels, files."""
+
+import os
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before Qt starts
+
+import pytest
+from PyQt6.QtCore import QEvent, Qt
+from PyQt6.QtWidgets import QApplication
+
+from framehook.app.gui.bridge import Bridge
+from framehook.app.gui.settings_store import Settings, Store
+from framehook.app.gui.theme import apply_theme
+from framehook.app.qt_environment import clear_misleading_paths
+
+clear_misleading_paths()
+
+WAIT = 20_000
+"""Milliseconds that anything may take on a machine that does much else."""
+
+
+@pytest.fixture(scope="session")
+def qapp_args():
+    return ["framehook"]
+
+
+@pytest.fixture(autouse=True)
+def _same_look(qapp):
+    """The light theme, and dialogs that can be looked into, whatever the desktop has."""
+    QApplication.setAttribute(Qt.ApplicationAttribute.AA_DontUseNativeDialogs)
+    apply_theme(qapp, "light")
+    yield
+    # What `deleteLater` was asked for is done now, so that nothing of one test lives on in the next.
+    qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+@pytest.fixture
+def store(tmp_path):
+    """What is remembered, of nobody's own; whatever is saved goes into a folder of the test."""
+    store = Store(tmp_path / "settings.ini")
+    store.save(Settings(save_dir=tmp_path / "saved"))
+    return store
+
+
+@pytest.fixture
+def make_bridge(qapp):
+    """Make bridges with sessions, which are closed at the end."""
+    made = []
+
+    def make(**options):
+        made.append(Bridge(**options))
+        return made[-1]
+
+    yield make
+    for bridge in made:
+        bridge.close(10)
+        bridge.deleteLater()
+
+
+@pytest.fixture
+def bridge(make_bridge):
+    """A bridge with a session of its own, with nothing open."""
+    return make_bridge()

@@ -1,0 +1,166 @@
+import json
+
+import pytest
+from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QColor, QGuiApplication, QPalette
+from PyQt6.QtWidgets import QCheckBox, QLabel, QPushButton
+
+from framehook.app.gui.panels.performance import DROPPED, LINES, PerformancePanel
+from framehook.app.gui.theme import apply_theme
+from framehook.app.session.state import Figures, PaintFigures
+from framehook.inference.connection import SourceState
+from framehook.inference.ledger import Cause, Ledger
+from framehook.inference.stats import Latency, SourceStats, Stats
+
+from .conftest import WAIT
+from .panel_scenes import LIVE, open_and_watch, quick_model, shown, slot, tell, texts
+
+pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", extend=True)
+SPEED = {"wait": 3.0, "preprocess": 0.84, "inference": 14.26, "postprocess": 0.6, "callbacks": 2.2, "consumer": 0.1}
+
+
+@pytest.fixture
+def panel(qtbot, bridge):
+    tell(bridge, slots=(slot("1", "door"), slot("2", "yard", live=True)))
+    return shown(qtbot, PerformancePanel(bridge), 320, 700)
+
+
+def figures(skipped=4, speed=SPEED, paint_ms=1.25, **dropped):
+    ledger = Ledger(1300, 1300 - sum(dropped.values()), {Cause(cause): number for cause, number in dropped.items()}, 0)
+    source = slot("1", "door").source
+    of_source = SourceStats(source, ledger, SourceState.CONNECTED, "", 1, 0, 0.01, 29.84, Latency(20, 30, 40))
+    stats = Stats(1200, 40.0, 30.0, 29.94, Latency(20, 30, 40), speed, 5, {source.group: of_source}, 0)
+    painting = PaintFigures(1100, skipped, 29.51, Latency(33.6, 47.8, 61.2), paint_ms)
+    return Figures(stats, painting, {"1": painting}, {"1": source.group})
+
+
+def value(panel, name):
+    (label,) = [label for label in panel.findChildren(QLabel) if label.accessibleName() == name]
+    return label.text()
+
+
+def box(panel, name):
+    (found,) = [box for box in panel.findChildren(QCheckBox) if box.accessibleName() == f"Show {name} in the plot"]
+    return found
+
+
+def colours(panel):
+    """How often each colour is in the plot, line by line."""
+    image = panel.plot.grab().toImage()
+    seen = {}
+    for y in range(image.height()):
+        for x in range(image.width()):
+            name = image.pixelColor(x, y).name()
+            seen[name] = seen.get(name, 0) + 1
+    return seen
+
+
+def line_colour(panel, name):
+    icon = box(panel, name).icon().pixmap(32, 32).toImage()
+    return icon.pixelColor(icon.width() // 2, icon.height() // 2).name()
+
+
+def test_rates_latency_and_the_time_in_the_network_are_told(bridge, panel):
+    assert value(panel, "Frame rate") == "-"
+    bridge.figures_changed.emit(figures())
+    assert value(panel, "Frame rate") == "29.9 delivered, 29.5 painted"
+    assert value(panel, "Latency") == "p50 34, p95 48, p99 61 ms"
+    assert value(panel, "Network") == "14.3 ms"
+
+
+def test_each_stage_and_painting_has_its_time_beside_its_colour(bridge, panel):
+    bridge.figures_changed.emit(figures())
+    told = ["wait 3.0", "preprocess 0.8", "inference 14.3", "postprocess 0.6", "callbacks 2.2", "consumer 0.1", "paint 1.2"]
+    assert texts(panel, QCheckBox) == told
+    assert len({line_colour(panel, name) for name in LINES}) == len(LINES)
+
+
+def test_frames_are_accounted_for_source_by_source_in_words(bridge, panel):
+    bridge.figures_changed.emit(figures(overwritten=30, pace=2, stride=0))
+    door = texts(panel, QLabel)
+    assert "connected, 29.8 frames a second" in door
+    (lines,) = [text.splitlines() for text in door if "delivered\n" in text]
+    assert lines == [
+        "1,268 of 1,300 frames delivered",
+        "32 dropped:",
+        "    30 overwritten by newer frames",
+        "    2 too late for real time",
+        "4 delivered, but skipped by the window",
+    ]
+    assert set(DROPPED) == set(Cause)
+
+
+def test_a_source_says_how_it_stands_before_it_has_figures_and_when_it_is_lost(bridge, panel):
+    assert texts(panel, QLabel).count("connected") == 2
+    tell(bridge, slots=(slot("1", "door", live=True, connection=SourceState.RECONNECTING, reason="no answer for 5 s"),))
+    assert "connection lost, trying again: no answer for 5 s" in texts(panel, QLabel)
+    assert "yard" not in texts(panel, QLabel)
+
+
+def test_the_plot_has_a_line_for_each_stage_that_is_ticked(qtbot, bridge, panel):
+    for _ in range(3):
+        bridge.figures_changed.emit(figures())
+        qtbot.wait(20)
+    inference = line_colour(panel, "inference")
+    assert colours(panel)[inference] > 1
+    qtbot.mouseClick(box(panel, "inference"), Qt.MouseButton.LeftButton, pos=box(panel, "inference").rect().center() / 4)
+    qtbot.waitUntil(lambda: not box(panel, "inference").isChecked(), timeout=WAIT)
+    assert inference not in colours(panel)
+
+
+def test_the_plot_follows_a_change_between_light_and_dark(qtbot, qapp, bridge, panel):
+    def ground():
+        return panel.plot.grab().toImage().pixelColor(2, 2)
+
+    light = line_colour(panel, "callbacks")
+    assert ground() == panel.palette().color(QPalette.ColorRole.Base)
+    assert ground().lightness() > 200
+    apply_theme(qapp, "dark")
+    qtbot.waitUntil(lambda: ground().lightness() < 60, timeout=WAIT)
+    assert QColor(line_colour(panel, "callbacks")).lightness() > QColor(light).lightness()
+
+
+def test_figures_can_be_copied_as_json(qtbot, bridge, panel):
+    (button,) = [button for button in panel.findChildren(QPushButton) if button.text() == "Copy as JSON"]
+    assert not button.isEnabled()
+    bridge.figures_changed.emit(figures(overwritten=30))
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    told = json.loads(QGuiApplication.clipboard().text())
+    assert told["sources"][0]["dropped"] == {"overwritten": 30}
+    assert told["painting"] == {
+        "shown": 1100, "skipped": 4, "fps": 29.51, "paint_ms": 1.25,
+        "latency_ms": {"p50": 33.6, "p95": 47.8, "p99": 61.2},
+    }
+
+
+def test_nothing_is_drawn_while_it_is_hidden_and_no_moment_is_lost(qtbot, bridge, panel):
+    panel.hide()
+    bridge.figures_changed.emit(figures())
+    assert value(panel, "Frame rate") == "-"
+    bridge.figures_changed.emit(figures())
+    panel.show()
+    assert value(panel, "Frame rate") == "29.9 delivered, 29.5 painted"
+    assert colours(panel)[line_colour(panel, "inference")] > 0
+
+
+def test_what_was_not_measured_yet_is_left_out(bridge, panel):
+    bridge.figures_changed.emit(figures(speed={}, paint_ms=None))
+    assert value(panel, "Network") == "-"
+    assert box(panel, "inference").text() == "inference"
+
+
+@pytest.mark.parametrize(("width", "beside"), [(320, False), (960, True)])
+def test_the_parts_stand_beside_each_other_where_there_is_width(qtbot, bridge, panel, width, beside):
+    panel.resize(width, 180 if beside else 700)
+    bridge.figures_changed.emit(figures())
+    qtbot.waitUntil(lambda: (panel.plot.mapTo(panel, panel.plot.rect().topLeft()).x() > 150) is beside, timeout=WAIT)
+    right = max(each.mapTo(panel, each.rect().topRight()).x() for each in panel.findChildren(QCheckBox))
+    assert right <= width
+
+
+def test_the_figures_of_a_running_session_are_shown(qtbot, make_bridge):
+    bridge = make_bridge(model=quick_model())
+    panel = shown(qtbot, PerformancePanel(bridge), 320, 700)
+    open_and_watch(qtbot, bridge, LIVE)
+    qtbot.waitUntil(lambda: value(panel, "Frame rate").partition(" ")[0] not in ("-", "0.0"), timeout=WAIT)
+    assert any("frames delivered" in text for text in texts(panel, QLabel))
