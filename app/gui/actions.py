@@ -46,15 +46,30 @@ SUBMENU: Final = "submenu:"
 
 MENUS: Final[Mapping[str, tuple[Spec | str | None, ...]]] = {
     "&File": (
-        Spec("open_source", "&Open source…", ("Ctrl+O", short="Open"), "Choose a camera, a screen, a file or an address", "open-file"),
+        Spec(
+            "open_source",
+            "&Open source…",
+            ("Ctrl+O"),
+            "Choose a camera, a screen, a file or an address",
+            "open-file",
+            short="Open",
+        ),
         Spec("open_file", "Open &file…", ("Ctrl+Shift+O",), "Choose a video or a picture", "open-file"),
         Spec("open_address", "Open &address…", ("Ctrl+U",), "Type the address of a stream", "link"),
         Spec("open_demo", "Open the &demo clip", ("Ctrl+D",), "Watch the clip that comes with Framehook", "play"),
         "submenu:recent_sources",
         Spec("close_source", "&Close source", ("Ctrl+W",), "Close the source of the chosen view", "close"),
         SEPARATOR,
-        Spec("snapshot", "Save a &picture", ("Ctrl+S", short="Picture"), "Save what the chosen view shows", "snapshot"),
-        Spec("record", "&Record", ("Ctrl+R", short="Record"), "Record the video with what is drawn on it", "record", checkable=True),
+        Spec("snapshot", "Save a &picture", ("Ctrl+S"), "Save what the chosen view shows", "snapshot", short="Picture"),
+        Spec(
+            "record",
+            "&Record",
+            ("Ctrl+R"),
+            "Record the video with what is drawn on it",
+            "record",
+            checkable=True,
+            short="Record",
+        ),
         Spec(
             "record_original",
             "Record the ori&ginal",
@@ -88,11 +103,21 @@ MENUS: Final[Mapping[str, tuple[Spec | str | None, ...]]] = {
         Spec("loop", "&Repeat", ("Ctrl+L",), "Begin files again at their end", "loop", checkable=True),
     ),
     "&View": (
-        Spec("fit", "&Fit", ("Ctrl+0", short="Fit"), "Show the whole frame", "fit"),
+        Spec("fit", "&Fit", ("Ctrl+0"), "Show the whole frame", "fit", short="Fit"),
         Spec("zoom_in", "Zoom &in", ("Ctrl++", "Ctrl+="), "Look closer", "zoom-in"),
         Spec("zoom_out", "Zoom &out", ("Ctrl+-",), "Look from farther away", "zoom-out"),
-        Spec("enlarge", "&Enlarge one source", ("F10", short="Enlarge"), "Show the chosen view alone, or all again", "enlarge", checkable=True),
-        Spec("follow", "Fo&llow the chosen object", ("Ctrl+F", short="Follow"), "Keep it in the middle", "follow", checkable=True),
+        Spec(
+            "enlarge",
+            "&Enlarge one source",
+            ("F10"),
+            "Show the chosen view alone, or all again",
+            "enlarge",
+            checkable=True,
+            short="Enlarge",
+        ),
+        Spec(
+            "follow", "Fo&llow the chosen object", ("Ctrl+F"), "Keep it in the middle", "follow", checkable=True, short="Follow"
+        ),
         Spec(
             "original",
             "Show the ori&ginal",
@@ -109,7 +134,7 @@ MENUS: Final[Mapping[str, tuple[Spec | str | None, ...]]] = {
         Spec("reset_layout", "&Reset the layout", ("Ctrl+Shift+0",), "Put all panels where they were at first"),
     ),
     "&Model": (
-        Spec("open_model", "&Open model…", ("Ctrl+M", short="Model"), "Choose a model, and what it runs on", "model"),
+        Spec("open_model", "&Open model…", ("Ctrl+M"), "Choose a model, and what it runs on", "model", short="Model"),
         "submenu:recent_models",
         Spec("export", "&Export…", ("Ctrl+E",), "Make a verified ONNX file of the model", "export"),
         SEPARATOR,
@@ -118,8 +143,19 @@ MENUS: Final[Mapping[str, tuple[Spec | str | None, ...]]] = {
         Spec("track", "&Track objects", ("Ctrl+T",), "Follow objects from frame to frame", "follow", checkable=True),
     ),
     "&Zones": (
-        Spec("draw_line", "Draw a &line", ("Ctrl+1", short="Line"), "Count what crosses it", "line", checkable=True, group="tool"),
-        Spec("draw_area", "Draw an &area", ("Ctrl+2", short="Area"), "Count what is inside", "polygon", checkable=True, group="tool"),
+        Spec(
+            "draw_line", "Draw a &line", ("Ctrl+1"), "Count what crosses it", "line", checkable=True, group="tool", short="Line"
+        ),
+        Spec(
+            "draw_area",
+            "Draw an &area",
+            ("Ctrl+2"),
+            "Count what is inside",
+            "polygon",
+            checkable=True,
+            group="tool",
+            short="Area",
+        ),
         Spec("edit_zones", "&Edit zones", ("Ctrl+3",), "Move, rename and delete zones", checkable=True, group="tool"),
         SEPARATOR,
         Spec("reset_zones", "&Count from zero", ("Ctrl+4",), "Begin to count anew in the zones of the chosen view"),
