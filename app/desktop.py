@@ -39,7 +39,7 @@ def open_window(
     check_window()
     from framehook.app.gui.launch import run_app
 
-    return run_app(sources, model_spec=model, options=options, loop=loop, callbacks=callbacks)
+    return run_app(sources, model_spec=model, options=options, loop=loop, callbacks=callbacks, leaves=True)
 
 
 def open_demo_window() -> int | None:

@@ -99,7 +99,9 @@ class Stats:
         fps: Frames per second over the whole run.
         fps_recent: Frames per second over the last `RECENT` frames and the time since: it sinks when nothing comes.
         latency: Capture to hand-over in milliseconds, or None before the first frame.
-        speed: Mean milliseconds a frame recently spent in each of `STAGES`. Stages overlap where files are computed ahead.
+        speed: Mean milliseconds a frame spent in each of `STAGES`, over the last `WINDOW` frames. Stages overlap where files are
+            computed ahead.
+        speed_recent: As `speed`, over the last `RECENT` frames: it shows within seconds what became slower.
         detections: Boxes handed on.
         sources: The figures of each source, by its `SourceInfo.group`.
         background_dropped: Calls of background callbacks that were dropped.
@@ -111,6 +113,7 @@ class Stats:
     fps_recent: float = 0.0
     latency: Latency | None = None
     speed: Mapping[str, float] = field(default_factory=dict)
+    speed_recent: Mapping[str, float] = field(default_factory=dict)
     detections: int = 0
     sources: Mapping[str, SourceStats] = field(default_factory=dict)
     background_dropped: int = 0
@@ -124,6 +127,7 @@ class Stats:
             "fps_recent": self.fps_recent,
             "latency_ms": None if self.latency is None else asdict(self.latency),
             "stages_ms": dict(self.speed),
+            "stages_recent_ms": dict(self.speed_recent),
             "detections": self.detections,
             "background_dropped": self.background_dropped,
             "sources": [each.as_dict() for each in self.sources.values()],
@@ -204,18 +208,26 @@ class Meter:
         elapsed = now - self._started
         with self._lock:
             frames = self._frames
-            means = self._stages[: min(frames, WINDOW)].mean(axis=0) if frames else ()
             return Stats(
                 frames=frames,
                 elapsed=elapsed,
                 fps=frames / elapsed if elapsed > 0 else 0.0,
                 fps_recent=self._rate.fps(now),
                 latency=Latency.of(self._rate.latencies),
-                speed={stage: float(mean) for stage, mean in zip(STAGES, means, strict=True)} if frames else {},
+                speed=self._means(WINDOW),
+                speed_recent=self._means(RECENT),
                 detections=self._detections,
                 sources=self._read_sources(ledger, standings, now),
                 background_dropped=background_dropped,
             )
+
+    def _means(self, number: int) -> dict[str, float]:
+        """Mean milliseconds in each stage, over the last frames."""
+        number = min(number, self._frames)
+        if not number:
+            return {}
+        means = self._stages[np.arange(self._frames - number, self._frames) % WINDOW].mean(axis=0)
+        return {stage: float(mean) for stage, mean in zip(STAGES, means, strict=True)}
 
     def _read_sources(self, ledger: LedgerBook, standings: Sequence[Standing], now: float) -> dict[str, SourceStats]:
         ledgers = ledger.read()

@@ -12,6 +12,7 @@ from typing import Final
 from PyQt6.QtCore import QByteArray, QRect, QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QGuiApplication, QIcon, QIconEngine, QPainter, QPalette, QPixmap
 from PyQt6.QtSvg import QSvgRenderer
+from PyQt6.QtWidgets import QDialogButtonBox
 
 from framehook.app.gui.theme import Accent, accent
 
@@ -116,6 +117,13 @@ def icon(name: str) -> QIcon:
         KeyError: there is none of that name.
     """
     return QIcon(_Engine(name, _DRAWINGS[name]))
+
+
+def without_icons(buttons: QDialogButtonBox) -> QDialogButtonBox:
+    """Take away the icons that some platforms put on the usual buttons of dialogs: those are Qt's own, and of another kind."""
+    for button in buttons.buttons():
+        button.setIcon(QIcon())
+    return buttons
 
 
 class _Engine(QIconEngine):

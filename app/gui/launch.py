@@ -6,15 +6,17 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from types import FrameType, TracebackType
+from typing import Any, Final, Self
 
-from PyQt6.QtCore import QSocketNotifier
+from PyQt6.QtCore import QEvent, QSocketNotifier
 from PyQt6.QtWidgets import QApplication
 
+from framehook.app.cli import INTERRUPTED
 from framehook.app.gui.settings_store import Store
 from framehook.app.gui.theme import apply_theme
 from framehook.app.gui.window import MainWindow
@@ -23,6 +25,12 @@ from framehook.app.session.notes import detail_of
 from framehook.app.session.state import Level
 from framehook.inference.errors import one_line
 from framehook.model import Model
+
+PATIENCE: Final = 4.0
+"""Seconds after a signal in which the window must have closed; one more ends the process then, whatever it is doing."""
+
+_kept: Final[list[QApplication]] = []
+"""The application that was made here: Qt wants it to outlive all else of its own."""
 
 
 def run_app(
@@ -34,8 +42,9 @@ def run_app(
     loop: bool | None = None,
     callbacks: Sequence[Path] = (),
     store: Store | None = None,
+    leaves: bool = False,
 ) -> int:
-    """Open the window, and return the exit code when it is closed.
+    """Open the window, and return the exit code when it is closed; to be called in the main thread.
 
     Args:
         sources: What to open at once, side by side.
@@ -45,37 +54,44 @@ def run_app(
         loop: Whether files begin again at their end; None for what the user's settings say.
         callbacks: Python files of callbacks to load.
         store: What is remembered from one start to the next; None for the user's own.
+        leaves: Whether to end the process where something does not: a callback that never returns, a server that does not
+            answer. Files are complete by then, as far as that can be.
 
     Raises:
         UnknownOptionError, OptionError: an option is wrong.
     """
     app = application()
-    store = Store() if store is None else store
-    settings = store.settings()
-    apply_theme(app, settings.theme)
-    window = MainWindow(
-        store,
-        model=model,
-        options={**settings.options(), **(options or {})},
-        loop=settings.loop if loop is None else loop,
-    )
-    session = window.bridge.session
-    session.folder = settings.save_dir
-    if model is None and (model_spec or settings.device):
-        given = {name: value for name, value in (model_spec or {}).items() if value is not None}
-        session.use_model(**{"spec": None, "device": settings.device, **given})
-    for file in callbacks:
-        session.load_hooks(file)
-    recent = store.recent("source") if settings.start_with == "last" else []
-    window.handlers.open_at_start([*sources] or recent[:1])
-    window.show()
-    with _closed_by_signals(window.close), _errors_told(window):
-        code = app.exec()
-    if not window.ended:
-        # A callback that does not return, or a server that does not answer, would keep the process alive: files are complete
-        # by now, as far as that can be.
-        sys.stdout.flush()
-        sys.stderr.flush()
+    with _ClosedBySignals() as signals:
+        store = Store() if store is None else store
+        settings = store.settings()
+        apply_theme(app, settings.theme)
+        window = MainWindow(
+            store,
+            model=model,
+            options={**settings.options(), **(options or {})},
+            loop=settings.loop if loop is None else loop,
+        )
+        session = window.bridge.session
+        session.folder = settings.save_dir
+        if model is None and (model_spec or settings.device):
+            given = {name: value for name, value in (model_spec or {}).items() if value is not None}
+            session.use_model(**{"spec": None, "device": settings.device, **given})
+        for file in callbacks:
+            session.load_hooks(file)
+        recent = store.recent("source") if settings.start_with == "last" else []
+        window.handlers.open_at_start([*sources] or recent[:1])
+        window.show()
+        signals.close(window)
+        with _errors_told(window):
+            code = app.exec()
+    ended = window.ended
+    # Now, rather than when Python gets to it, which may be after the application is gone.
+    window.deleteLater()
+    app.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+    if leaves and not ended:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
         os._exit(code)
     return code
 
@@ -85,6 +101,7 @@ def application() -> QApplication:
     app = QApplication.instance()
     if not isinstance(app, QApplication):
         app = QApplication(sys.argv[:1])
+        _kept.append(app)
     app.setApplicationName("Framehook")
     app.setApplicationDisplayName("Framehook")
     app.setOrganizationName("Framehook")
@@ -92,29 +109,57 @@ def application() -> QApplication:
     return app
 
 
-@contextmanager
-def _closed_by_signals(close: Callable[[], object]) -> Iterator[None]:
-    """While it lasts, Ctrl-C and a polite kill close the window, as if its cross was clicked.
+class _ClosedBySignals:
+    """While it is entered, Ctrl-C, a polite kill and a closed terminal close the window, as if its cross was clicked.
 
-    Python calls handlers of signals only while it is running Python code, which the event loop of Qt may not do for long. So
-    what wakes it is a socket that the interpreter writes to at once.
+    Python calls handlers of signals only while it is running Python code, which the event loop of Qt may not do for long; and
+    it calls them in the middle of whatever is going on, perhaps with the very lock held that closing needs. So the handler
+    does next to nothing, and a socket that the interpreter writes to at once wakes the event loop, which does the closing.
     """
-    reader, writer = socket.socketpair()
-    reader.setblocking(False)
-    writer.setblocking(False)
-    woken = QSocketNotifier(reader.fileno(), QSocketNotifier.Type.Read)  # type: ignore[call-overload]  # stubs know no int
-    woken.activated.connect(lambda: reader.recv(64))
-    before_fd = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-    before = {number: signal.signal(number, lambda *_: close()) for number in stopping_signals()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
+
+    def __init__(self) -> None:
+        """Prepare; nothing changes before it is entered."""
+        self._window: MainWindow | None = None
+        self._first: float | None = None
+        self._before: dict[int, Any] = {}
+        self._before_fd = -1
+
+    def __enter__(self) -> Self:
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+        descriptor = self._reader.fileno()
+        self._woken = QSocketNotifier(descriptor, QSocketNotifier.Type.Read)  # type: ignore[call-overload]  # stubs know no int
+        self._woken.activated.connect(self._wake)
+        self._before_fd = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        self._before = {number: signal.signal(number, self._handle) for number in stopping_signals()}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
-        signal.set_wakeup_fd(before_fd)
-        woken.setEnabled(False)
-        reader.close()
-        writer.close()
+        signal.set_wakeup_fd(self._before_fd)
+        self._woken.setEnabled(False)
+        self._reader.close()
+        self._writer.close()
+
+    def close(self, window: MainWindow) -> None:
+        """Have this window closed; at once, where a signal came before it was made."""
+        self._window = window
+        if self._first is not None:
+            window.close()
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if self._first is None:
+            self._first = now
+        elif now - self._first > PATIENCE:
+            os._exit(INTERRUPTED)
+
+    def _wake(self) -> None:
+        self._reader.recv(64)  # also of signals that others handle
+        if self._first is not None and self._window is not None:
+            self._window.close()
 
 
 @contextmanager

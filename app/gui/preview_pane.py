@@ -14,6 +14,7 @@ from PyQt6.QtWidgets import QSizePolicy, QWidget
 from framehook.app.session.picture import Pixels
 from framehook.app.session.preview import Preview, PreviewPhase
 from framehook.inference.frame import SourceInfo
+from framehook.inference.sources import Source
 
 _SETTLE_MS: Final = 200
 """Who walks through a list with the arrow keys does not mean to open each of its cameras."""
@@ -32,8 +33,15 @@ class PreviewPane(QWidget):
     _woken = pyqtSignal()
     _released = pyqtSignal(object)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, make: Callable[[Any], Source] | None = None) -> None:
+        """Show nothing yet.
+
+        Args:
+            parent: The owner.
+            make: Opens what is shown; as for `Preview`.
+        """
         super().__init__(parent)
+        self._make = make
         self._spec: Any = None
         self._preview: Preview | None = None
         self._leaving: dict[Any, Preview] = {}  # one that shows the same begins only once it is gone
@@ -126,7 +134,7 @@ class PreviewPane(QWidget):
     def _begin(self) -> None:
         if self._spec is None or self._preview is not None or self._spec in self._leaving:
             return
-        self._preview = Preview(self._spec, self._wake, size=self._room())
+        self._preview = Preview(self._spec, self._wake, size=self._room(), make=self._make)
 
     def _let_go(self, spec: Any) -> None:
         preview, self._preview = self._preview, None

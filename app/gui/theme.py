@@ -39,7 +39,7 @@ _COLOURS: Final[dict[Theme, dict[QPalette.ColorRole, str]]] = {
         _ROLE.Light: "#52565c", _ROLE.Midlight: "#464a4f", _ROLE.Mid: "#1f2123", _ROLE.Dark: "#17181a", _ROLE.Shadow: "#0c0d0e",
     },
 }  # fmt: skip
-_DISABLED: Final[dict[Theme, str]] = {"light": "#94979c", "dark": "#74787e"}
+_DISABLED: Final[dict[Theme, str]] = {"light": "#85898f", "dark": "#8f949b"}
 _TEXTS: Final = (_ROLE.WindowText, _ROLE.Text, _ROLE.ButtonText, _ROLE.HighlightedText)
 _ACCENTS: Final[dict[Accent, tuple[str, str]]] = {  # on light, on dark ground
     "red": ("#c4281f", "#ff6b63"),

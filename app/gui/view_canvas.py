@@ -55,6 +55,11 @@ class PictureCanvas(QWidget):
         return self._picture
 
     @property
+    def original(self) -> bool:
+        """Whether the captured frame is shown, with nothing drawn on it."""
+        return self._original
+
+    @property
     def device_size(self) -> tuple[int, int]:
         """(width, height) in device pixels."""
         return device_size(self.size(), self.devicePixelRatioF())

@@ -46,5 +46,9 @@ class NameEditor(QLineEdit):
     def focusOutEvent(self, event: QFocusEvent | None) -> None:
         super().focusOutEvent(event)
         if event is not None and event.reason() is not Qt.FocusReason.PopupFocusReason:  # its own menu does not end it
-            self.hide()
-            self.deleteLater()
+            self.leave()
+
+    def leave(self) -> None:
+        """Go away; nothing is named."""
+        self.hide()
+        self.deleteLater()

@@ -59,7 +59,7 @@ def draw_zone(
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setBrush(Qt.BrushStyle.NoBrush)
     colour = accent(palette)
-    for pen in (QPen(surround(palette), 4), QPen(colour, 2 if chosen else 1.2)):
+    for pen in (QPen(surround(palette), 4.5), QPen(colour, 2.5 if chosen else 1.5)):
         painter.setPen(pen)
         if len(corners) > 2:
             painter.drawPolygon(QPolygonF(corners))

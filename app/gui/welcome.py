@@ -31,7 +31,7 @@ from framehook.app.gui.settings_store import Store, recent_icon, recent_name
 from framehook.app.gui.theme import watch
 from framehook.inference.sources.demo import REMEDY, find_demo_clip
 
-RECENT_SHOWN: Final = 6
+RECENT_SHOWN: Final = 5
 _WIDTH: Final = 680  # pixels, as far as lines run
 _NAME: Final = 360  # pixels that the name of something opened before may take
 _ICON: Final = 28

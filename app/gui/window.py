@@ -60,6 +60,7 @@ class MainWindow(QMainWindow):
         self.bridge = Bridge(self, **options)
         self._store = store
         self.ended = False
+        self._arranged = False
         self._asked_for_welcome = False
         self.grid = GridView(self.bridge)
         self._welcome = WelcomeScreen(self.bridge, store)
@@ -163,7 +164,10 @@ class MainWindow(QMainWindow):
         self._welcome.other_requested.connect(self.actions_by_name["open_source"].trigger)
         self._welcome.recent_requested.connect(self.handlers.open_spec)
         self.zones.draw_requested.connect(lambda what: self.actions_by_name[f"draw_{what}"].trigger())
+        for panel in (self._transport, self.zones):
+            self.grid.current_changed.connect(panel.show_slot)
         self.tuning.original_toggled.connect(self.actions_by_name["original"].setChecked)
+        self.actions_by_name["original"].toggled.connect(self.tuning.original.setChecked)
 
     def _restore(self) -> None:
         if not self.restoreGeometry(self._store.window("geometry")):

@@ -86,6 +86,9 @@ class ZoneTool(ViewTool):
 
     def detach(self) -> None:
         self._bridge.state_changed.disconnect(self._take_state)
+        if self._view is not None:
+            for editor in self._view.findChildren(NameEditor):
+                editor.leave()
         self._view = None
 
     def cursor(self) -> Qt.CursorShape:

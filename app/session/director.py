@@ -19,7 +19,7 @@ from framehook.app.session.state import Level, ModelFacts, Phase, Slot, TakeKind
 from framehook.app.session.takes import Takes
 from framehook.app.session.zoning import Zoning
 from framehook.inference.callbacks import Callbacks
-from framehook.inference.connection import SourceChange
+from framehook.inference.connection import SourceChange, SourceState
 from framehook.inference.errors import FramehookError, OptionError, one_line
 from framehook.inference.frame import SourceInfo
 from framehook.inference.network import image_input, takes_frames
@@ -501,7 +501,18 @@ class Director:
                 if slot.key == key and slot.source is not None and slot.source.id == change.source.id:
                     told = replace(slot, connection=change.state, reason=change.reason, source=change.source)
                     each.replace(key, told)
+                    self._tell_change(change)
         self._show_slots()
+
+    def _tell_change(self, change: SourceChange) -> None:
+        """Log a source that begins or ends; what happens to its connection meanwhile is logged by the library."""
+        name = change.source.name
+        if change.state is SourceState.CONNECTED and change.connections <= 1:
+            size = "" if change.source.size is None else f", {change.source.size[0]} x {change.source.size[1]}"
+            rate = "" if not change.source.fps else f", {change.source.fps:g} frames a second"
+            self._board.note(Level.INFO, f"{name} is open{size}{rate}")
+        elif change.state is SourceState.ENDED and not change.reason:
+            self._board.note(Level.INFO, f"{name} has ended")
 
     def _show_slots(self) -> None:
         self._board.change(slots=tuple(slot for each in self._opened for slot in each.seated))

@@ -113,6 +113,10 @@ class Session:
         """What the zones of a slot have counted, by their names; see `ZoneCounter`."""
         return self._director.zoning.counts(key)
 
+    def zone_colours(self, key: str) -> dict[str, str]:
+        """The colours that the zones of a slot are drawn in, such as `#ff8800`, by their names."""
+        return self._director.zoning.colours(key)
+
     # Opening ----------------------------------------------------------------------------------------------------------------
 
     def open(self, spec: Any, *, add: bool = False) -> None:

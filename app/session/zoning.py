@@ -62,11 +62,16 @@ class Zoning:
         wanted = checked_zones(zones)
         with self._lock:
             there = self._slots.setdefault(key, {})
-            for name in [name for name, zone in there.items() if wanted.get(name) != zone.points]:
-                there.pop(name).handle.remove()
+            gone = {name: there.pop(name) for name in list(there) if wanted.get(name) != there[name].points}
+            for zone in gone.values():
+                zone.handle.remove()
             for name, points in wanted.items():
                 if name not in there:
-                    there[name] = self._add(key, name, points, _free_colour(there))
+                    # One that was moved, or has another name now, keeps its colour.
+                    same = gone.get(name) or next((zone for zone in gone.values() if zone.points == points), None)
+                    taken = {zone.colour for zone in there.values()}
+                    colour = same.colour if same is not None and same.colour not in taken else _free_colour(taken, len(there))
+                    there[name] = self._add(key, name, points, colour)
             self._slots[key] = {name: there[name] for name in wanted}
 
     def reset(self, key: str) -> None:
@@ -89,6 +94,11 @@ class Zoning:
             zones = dict(self._slots.get(key, {}))
         return {name: zone.counter.counts[name] for name, zone in zones.items()}
 
+    def colours(self, key: str) -> dict[str, str]:
+        """The colours that the zones of a slot are drawn in, such as `#ff8800`, by their names."""
+        with self._lock:
+            return {name: PALETTE[zone.colour] for name, zone in self._slots.get(key, {}).items()}
+
     def _add(self, key: str, name: str, points: Points, colour: int) -> _Zone:
         colours = [*PALETTE[colour:], *PALETTE[:colour]]
         counter = _Counter({name: points}, only=partial(self._is_of, key), colors=colours)
@@ -98,7 +108,6 @@ class Zoning:
         return self._key_of(source) == key
 
 
-def _free_colour(zones: dict[str, _Zone]) -> int:
-    """The first colour that no other zone of a slot has."""
-    taken = {zone.colour for zone in zones.values()}
-    return next((number for number in range(len(PALETTE)) if number not in taken), len(zones) % len(PALETTE))
+def _free_colour(taken: set[int], count: int) -> int:
+    """The first colour that no other of the `count` zones of a slot has."""
+    return next((number for number in range(len(PALETTE)) if number not in taken), count % len(PALETTE))

@@ -33,10 +33,10 @@ from framehook.app.gui.dialogs.source_pages import (
     ScenePage,
     ScreensPage,
 )
-from framehook.app.gui.icons import icon
+from framehook.app.gui.icons import icon, without_icons
 from framehook.app.gui.preview_pane import PreviewPane
 from framehook.app.gui.settings_store import Store
-from framehook.inference.sources import Screen, list_screens
+from framehook.inference.sources import Screen, Source, list_screens
 from framehook.inference.sources.single import is_camera
 
 Kind: TypeAlias = Literal["camera", "screen", "file", "address", "scene"]
@@ -66,6 +66,7 @@ class OpenSourceDialog(QDialog):
         add: bool = False,
         cameras: Callable[[], list[Camera]] = list_cameras,
         screens: Callable[[], list[Screen]] = list_screens,
+        make: Callable[[Any], Source] | None = None,
         platform: str = sys.platform,
     ) -> None:
         """Make it.
@@ -78,6 +79,7 @@ class OpenSourceDialog(QDialog):
             add: Whether it is to be opened beside what is open, where something is.
             cameras: Lists the cameras.
             screens: Lists the screens.
+            make: Opens what is previewed; as for `Preview`.
             platform: As `sys.platform`: only on Linux can cameras be listed.
         """
         super().__init__(parent)
@@ -107,16 +109,17 @@ class OpenSourceDialog(QDialog):
             page.changed.connect(partial(self._page_changed, page))
             page.activated.connect(self._open_chosen)
         self._kinds.setFixedWidth(_NARROW)
-        self._preview = PreviewPane()
+        self._preview = PreviewPane(make=make)
         self._preview.told.connect(self._tell)
         self._facts = QLabel()
         self._facts.setMinimumHeight(self.fontMetrics().height())  # so that nothing moves when there are some
         self._beside = QCheckBox("Show it &beside what is open")
         self._beside.setToolTip("Otherwise it takes the place of what is open")
-        self._buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel)
+        usual = QDialogButtonBox.StandardButton
+        self._buttons = without_icons(QDialogButtonBox(usual.Open | usual.Cancel))
         self._buttons.accepted.connect(self._open_chosen)
         self._buttons.rejected.connect(self.reject)
-        self._open = self._buttons.button(QDialogButtonBox.StandardButton.Open)
+        self._open = self._buttons.button(usual.Open)
         if self._open is not None:
             self._open.setDefault(True)
             self._open.setToolTip("Open it (Enter)")

@@ -29,7 +29,7 @@ from PyQt6.QtWidgets import (
 )
 
 from framehook.app.gui.bridge import Bridge
-from framehook.app.gui.icons import icon
+from framehook.app.gui.icons import icon, without_icons
 from framehook.app.gui.settings_store import Settings, Store
 from framehook.app.gui.theme import THEMES, apply_theme
 from framehook.app.session.state import Level
@@ -117,7 +117,7 @@ class SettingsDialog(QDialog):
         plays.addRow("&Models run on", self._device)
 
         buttons = QDialogButtonBox.StandardButton
-        self._buttons = QDialogButtonBox(buttons.Ok | buttons.Cancel | buttons.RestoreDefaults)
+        self._buttons = without_icons(QDialogButtonBox(buttons.Ok | buttons.Cancel | buttons.RestoreDefaults))
         self._buttons.accepted.connect(self.accept)
         self._buttons.rejected.connect(self.reject)
         self._buttons.clicked.connect(self._maybe_restore)
@@ -190,9 +190,11 @@ class SettingsDialog(QDialog):
         start = self._folder.text().strip()
         if not Path(start).expanduser().is_dir():
             start = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.MoviesLocation)
-        found = QFileDialog.getExistingDirectory(self, "Save in", start)
-        if found:
-            self._folder.setText(found)
+        dialog = QFileDialog(self, "Save in", start)
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        dialog.fileSelected.connect(self._folder.setText)
+        dialog.open()
 
 
 def _apply(settings: Settings) -> None:

@@ -249,16 +249,25 @@ class FilesPage(Page):
         media = " ".join(f"*{suffix}" for suffix in sorted(VIDEO_SUFFIXES | IMAGE_SUFFIXES))
         lists = " ".join(f"*{suffix}" for suffix in LISTS)
         kinds = f"Videos and pictures ({media});;Lists of sources ({lists});;All files (*)"
-        found, _ = QFileDialog.getOpenFileNames(self, "Open videos or pictures", self._store.text(_FOLDER), kinds)
-        if found:
-            self._store.set_text(_FOLDER, str(Path(found[0]).parent))
-            self.show_paths(sorted(found, key=lambda each: natural_order(Path(each))))
+        dialog = QFileDialog(self, "Open videos or pictures", self._store.text(_FOLDER), kinds)
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
+        dialog.filesSelected.connect(self._take_files)
+        dialog.open()
 
     def _choose_folder(self) -> None:
-        found = QFileDialog.getExistingDirectory(self, "Open a folder of videos or pictures", self._store.text(_FOLDER))
-        if found:
-            self._store.set_text(_FOLDER, found)
-            self.show_paths([found])
+        dialog = QFileDialog(self, "Open a folder of videos or pictures", self._store.text(_FOLDER))
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        dialog.fileSelected.connect(self._take_folder)
+        dialog.open()
+
+    def _take_files(self, files: list[str]) -> None:
+        self._store.set_text(_FOLDER, str(Path(files[0]).parent))
+        self.show_paths(sorted(files, key=lambda each: natural_order(Path(each))))
+
+    def _take_folder(self, folder: str) -> None:
+        self._store.set_text(_FOLDER, folder)
+        self.show_paths([folder])
 
 
 class AddressPage(Page):
@@ -309,7 +318,7 @@ class AddressPage(Page):
     def reason(self) -> str:
         text = self._line.text().strip()
         if not text:
-            return "For example rtsp://user:password@camera/stream, http://camera/video.mjpg or udp://0.0.0.0:5000"
+            return "For example rtsp://user:password@camera/stream or http://camera/video.mjpg"
         scheme = scheme_of(text)
         if not scheme:
             return "An address begins with rtsp://, http://, rtmp://, tcp:// or udp://"

@@ -25,11 +25,13 @@ from PyQt6.QtGui import (
 from PyQt6.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
+    QFrame,
     QHBoxLayout,
     QHeaderView,
     QLabel,
     QPlainTextEdit,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QSplitter,
     QStackedWidget,
@@ -253,7 +255,12 @@ class CallbacksPanel(QWidget):
         layout.addWidget(text)
         layout.addWidget(example, 1)
         layout.addWidget(save, 0, Qt.AlignmentFlag.AlignLeft)
-        return page
+        # A low panel scrolls: it must not take from the picture what it needs for an example.
+        area = QScrollArea()
+        area.setWidget(page)
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        return area
 
     def _set_up_table(self) -> None:
         table = self.table

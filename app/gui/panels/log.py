@@ -51,7 +51,7 @@ _CLOCK: Final = "%H:%M:%S"
 _MARGIN: Final = 3
 _GAP: Final = 6
 _ORDER: Final = {Level.INFO: 0, Level.WARNING: 1, Level.ERROR: 2}
-_FILTERS: Final = (("All notes", Level.INFO), ("Warnings and errors", Level.WARNING), ("Errors", Level.ERROR))
+_FILTERS: Final = (("All notes", Level.INFO), ("Warnings, errors", Level.WARNING), ("Errors", Level.ERROR))
 
 
 class LogPanel(QWidget):

@@ -75,7 +75,7 @@ _STATES: Final = {
     SourceState.RECONNECTING: "connection lost, trying again",
     SourceState.ENDED: "ended",
 }
-_WIDE: Final = 900
+_WIDE: Final = 940
 """Pixels of width from which on the parts stand side by side."""
 _NOTHING: Final = "-"
 
@@ -124,7 +124,7 @@ class PerformancePanel(QWidget):
         plot.setAntialiasing(False)  # smooth lines take five times as long
         plot.setMinimumHeight(100)
         plot.setMaximumHeight(400)
-        plot.setMinimumWidth(180)
+        plot.setMinimumWidth(160)
         plot.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         plot.setFrameShape(QFrame.Shape.NoFrame)
         plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # there is nothing to do in it
@@ -168,7 +168,7 @@ class PerformancePanel(QWidget):
         self._sources.setContentsMargins(0, 0, 0, 0)
         self._sources.addStretch()
         sources = _scrolling(cards)
-        sources.setMinimumSize(236, 90)
+        sources.setMinimumSize(226, 90)
         sources.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         inner = QWidget()
         self._parts = QBoxLayout(QBoxLayout.Direction.TopToBottom, inner)
@@ -215,7 +215,7 @@ class PerformancePanel(QWidget):
         self._figures = figures
         stats = figures.stats
         if stats is not None:
-            moment = (*(stats.speed.get(stage, math.nan) for stage in STAGES), _or_nan(figures.painting.paint_ms))
+            moment = (*(stats.speed_recent.get(stage, math.nan) for stage in STAGES), _or_nan(figures.painting.paint_ms))
             self._history.append((time.monotonic(), *moment))
         if self.isVisible():
             self._draw()
@@ -246,7 +246,7 @@ class PerformancePanel(QWidget):
         else:
             _set_text(self.rate, f"{stats.fps_recent:.1f} delivered, {figures.painting.fps:.1f} painted")
             _set_text(self.latency, _latency(figures.painting.latency))
-            _set_text(self.network, _milliseconds(stats.speed.get("inference")))
+            _set_text(self.network, _milliseconds(stats.speed_recent.get("inference")))
         self._draw_lines()
         self._draw_sources()
 
@@ -303,7 +303,7 @@ class _SourceCard(QFrame):
     def __init__(self) -> None:
         super().__init__()
         self.setFrameShape(QFrame.Shape.StyledPanel)
-        self.setMinimumWidth(210)
+        self.setMinimumWidth(200)
         self._title = _wrapping()
         font = self._title.font()
         font.setBold(True)

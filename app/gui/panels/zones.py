@@ -207,10 +207,11 @@ class ZonesPanel(QWidget):
         try:
             self._shown = dict(zones)
             self.tree.clear()
-            for place, (name, points) in enumerate(zones.items()):
+            colours = {} if self._slot is None else self._bridge.session.zone_colours(self._slot)
+            for name, points in zones.items():
                 item = QTreeWidgetItem([name, ""])
                 item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
-                item.setData(_NAME, Qt.ItemDataRole.DecorationRole, QColor(PALETTE[place % len(PALETTE)]))
+                item.setData(_NAME, Qt.ItemDataRole.DecorationRole, QColor(colours.get(name, PALETTE[0])))
                 item.setToolTip(_NAME, f"{name}: {'a line' if len(points) == 2 else f'an area of {len(points)} corners'}")
                 self.tree.addTopLevelItem(item)
                 item.setExpanded(name in opened)

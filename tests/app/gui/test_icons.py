@@ -1,9 +1,9 @@
 import pytest
 from PyQt6.QtCore import QSize
 from PyQt6.QtGui import QColor, QIcon
-from PyQt6.QtWidgets import QToolButton
+from PyQt6.QtWidgets import QDialogButtonBox, QToolButton
 
-from framehook.app.gui.icons import NAMES, icon
+from framehook.app.gui.icons import NAMES, icon, without_icons
 from framehook.app.gui.theme import apply_theme
 
 
@@ -72,3 +72,12 @@ def test_a_button_that_is_shown_changes_with_the_theme(qapp, qtbot):
     apply_theme(qapp, "dark")
     qapp.processEvents()
     assert QColor(button.grab().toImage().pixel(20, 20)).lightness() > 180
+
+
+def test_the_usual_buttons_of_dialogs_have_no_icons_of_another_kind(qtbot):
+    box = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
+    qtbot.addWidget(box)
+    for button in box.buttons():
+        button.setIcon(icon("close"))  # as a platform may do
+    assert without_icons(box) is box
+    assert all(button.icon().isNull() and button.text() for button in box.buttons())

@@ -82,7 +82,7 @@ def test_levels_are_filtered_also_for_notes_that_come_later(qtbot, bridge, panel
     levels = panel.findChild(QComboBox)
     for level in Level:
         add(bridge, level.value, level)
-    levels.setCurrentText("Warnings and errors")
+    levels.setCurrentText("Warnings, errors")
     assert said(panel) == ["warning", "error"]
     levels.setCurrentText("Errors")
     add(bridge, "another", Level.ERROR)

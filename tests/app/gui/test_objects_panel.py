@@ -198,8 +198,16 @@ def test_the_selected_rows_are_copied_as_csv(qtbot, bridge, panel):
     qtbot.keyClick(table, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
     first, second = csv.DictReader(io.StringIO(QGuiApplication.clipboard().text()))
     assert first == {
-        "source": "clip.mp4", "id": "1", "class": "person", "confidence": "0.7", "age_s": "2.5", "speed_px_s": "",
-        "x": "200.0", "y": "100.0", "width": "10.0", "height": "20.0",
+        "source": "clip.mp4",
+        "id": "1",
+        "class": "person",
+        "confidence": "0.7",
+        "age_s": "2.5",
+        "speed_px_s": "",
+        "x": "200.0",
+        "y": "100.0",
+        "width": "10.0",
+        "height": "20.0",
     }
     assert second["id"] == "10"
 

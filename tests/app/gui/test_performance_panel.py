@@ -29,7 +29,14 @@ def figures(skipped=4, speed=SPEED, paint_ms=1.25, **dropped):
     ledger = Ledger(1300, 1300 - sum(dropped.values()), {Cause(cause): number for cause, number in dropped.items()}, 0)
     source = slot("1", "door").source
     of_source = SourceStats(source, ledger, SourceState.CONNECTED, "", 1, 0, 0.01, 29.84, Latency(20, 30, 40))
-    stats = Stats(1200, 40.0, 30.0, 29.94, Latency(20, 30, 40), speed, 5, {source.group: of_source}, 0)
+    stats = Stats(
+        frames=1200,
+        fps_recent=29.94,
+        latency=Latency(20, 30, 40),
+        speed=speed,
+        speed_recent=speed,
+        sources={source.group: of_source},
+    )
     painting = PaintFigures(1100, skipped, 29.51, Latency(33.6, 47.8, 61.2), paint_ms)
     return Figures(stats, painting, {"1": painting}, {"1": source.group})
 
@@ -128,7 +135,10 @@ def test_figures_can_be_copied_as_json(qtbot, bridge, panel):
     told = json.loads(QGuiApplication.clipboard().text())
     assert told["sources"][0]["dropped"] == {"overwritten": 30}
     assert told["painting"] == {
-        "shown": 1100, "skipped": 4, "fps": 29.51, "paint_ms": 1.25,
+        "shown": 1100,
+        "skipped": 4,
+        "fps": 29.51,
+        "paint_ms": 1.25,
         "latency_ms": {"p50": 33.6, "p95": 47.8, "p99": 61.2},
     }
 

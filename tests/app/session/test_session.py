@@ -363,3 +363,28 @@ def test_many_starts_and_switches_leave_no_thread_file_or_memory_behind(watch, c
 
     before = around(3)
     assert around(20) <= before
+
+
+def test_a_zone_keeps_its_colour_when_it_is_moved_or_renamed_and_gives_it_to_no_other(watch):
+    watcher = watch()
+    watcher.session.open(LIVE)
+    watcher.shown()
+    key = watcher.state.slots[0].key
+    one, two = ((0.1, 0.1), (0.4, 0.1), (0.4, 0.4)), ((0.5, 0.5), (0.9, 0.5), (0.9, 0.9))
+    watcher.session.set_zones(key, {"one": one, "two": two})
+    before = watcher.session.zone_colours(key)
+    assert before["one"] != before["two"]
+    watcher.session.set_zones(key, {"second": two})
+    assert watcher.session.zone_colours(key) == {"second": before["two"]}
+    watcher.session.set_zones(key, {"second": one, "third": two})
+    after = watcher.session.zone_colours(key)
+    assert after["second"] != after["third"]
+
+
+def test_a_source_that_begins_and_ends_is_told(watch):
+    watcher = watch()
+    watcher.session.open(SHORT)
+    watcher.until(phase_is(watcher, Phase.ENDED))
+    watcher.look()
+    assert "testsrc is open, 320 x 240, 30 frames a second" in watcher.texts(Level.INFO)
+    assert "testsrc has ended" in watcher.texts(Level.INFO)
