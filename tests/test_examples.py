@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,7 @@ LEAVES = {"draw_on_canvas": "runs/predict/bikes.mp4", "stop_on_condition": "firs
 
 
 def test_every_example_is_tried_here():
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == {*SAYS, "my_callbacks", "run_exported"}
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {*SAYS, "my_callbacks", "run_exported", "watch_in_a_window"}
 
 
 @pytest.mark.parametrize("name", SAYS)
@@ -58,7 +59,22 @@ def test_the_callbacks_file_works_on_the_command_line(tmp_path):
     assert " boxes in 5 frames\n" in done.stdout
 
 
-def run(command, folder):
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+def test_a_window_shows_what_a_callback_draws_until_it_is_closed(tmp_path):
+    program = (EXAMPLES / "watch_in_a_window.py").read_text(encoding="utf-8")
+    # Somebody closes the window once there is something to see.
+    program = program.replace("seen = set()", "seen = set()\nimport os, signal")
+    program = program.replace(
+        "    for result in",
+        "    if predictor.frame.index == 50:\n        os.kill(os.getpid(), signal.SIGTERM)\n    for result in",
+    )
+    own = {"QT_QPA_PLATFORM": "offscreen", "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+    done = run([sys.executable, "-W", "error", "-c", program], tmp_path, **own)
+    assert not [line for line in done.stderr.splitlines() if "propagateSizeHints" not in line]  # what a platform without a screen says
+    assert int(done.stdout.split()[0]) > 0
+
+
+def run(command, folder, **environ):
+    environ = {**os.environ, **environ}
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False, env=environ)
     assert done.returncode == 0, done.stderr
     return done

@@ -301,15 +301,14 @@ class Director:
     def take_model(self, model: Model, spec: str | Path | None) -> None:
         """Go on with a model that is loaded."""
         self._loading = False
-        options = self._board.state.options
         try:
-            check_options(options, model.detector)
+            check_options(self._board.state.options, model.detector)
         except FramehookError as error:
-            options = options.replace({"classes": None, "imgsz": None})
+            self._board.choose({"classes": None, "imgsz": None})  # and no others: some may be changed just now
             self._board.note(Level.WARNING, f"{one_line(error)}. All classes are shown, at the model's own input size")
         model.callbacks = self._callbacks
         self._model = model
-        self._board.change(model=facts_of(model, spec), options=options)
+        self._board.change(model=facts_of(model, spec))
         if self._playing is not None:
             self._restart()
         else:
