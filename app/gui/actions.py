@@ -49,7 +49,7 @@ MENUS: Final[Mapping[str, tuple[Spec | str | None, ...]]] = {
         Spec(
             "open_source",
             "&Open source…",
-            ("Ctrl+O"),
+            ("Ctrl+O",),
             "Choose a camera, a screen, a file or an address",
             "open-file",
             short="Open",
@@ -60,11 +60,11 @@ MENUS: Final[Mapping[str, tuple[Spec | str | None, ...]]] = {
         "submenu:recent_sources",
         Spec("close_source", "&Close source", ("Ctrl+W",), "Close the source of the chosen view", "close"),
         SEPARATOR,
-        Spec("snapshot", "Save a &picture", ("Ctrl+S"), "Save what the chosen view shows", "snapshot", short="Picture"),
+        Spec("snapshot", "Save a &picture", ("Ctrl+S",), "Save what the chosen view shows", "snapshot", short="Picture"),
         Spec(
             "record",
             "&Record",
-            ("Ctrl+R"),
+            ("Ctrl+R",),
             "Record the video with what is drawn on it",
             "record",
             checkable=True,
@@ -103,20 +103,26 @@ MENUS: Final[Mapping[str, tuple[Spec | str | None, ...]]] = {
         Spec("loop", "&Repeat", ("Ctrl+L",), "Begin files again at their end", "loop", checkable=True),
     ),
     "&View": (
-        Spec("fit", "&Fit", ("Ctrl+0"), "Show the whole frame", "fit", short="Fit"),
+        Spec("fit", "&Fit", ("Ctrl+0",), "Show the whole frame", "fit", short="Fit"),
         Spec("zoom_in", "Zoom &in", ("Ctrl++", "Ctrl+="), "Look closer", "zoom-in"),
         Spec("zoom_out", "Zoom &out", ("Ctrl+-",), "Look from farther away", "zoom-out"),
         Spec(
             "enlarge",
             "&Enlarge one source",
-            ("F10"),
+            ("F10",),
             "Show the chosen view alone, or all again",
             "enlarge",
             checkable=True,
             short="Enlarge",
         ),
         Spec(
-            "follow", "Fo&llow the chosen object", ("Ctrl+F"), "Keep it in the middle", "follow", checkable=True, short="Follow"
+            "follow",
+            "Fo&llow the chosen object",
+            ("Ctrl+F",),
+            "Keep it in the middle",
+            "follow",
+            checkable=True,
+            short="Follow",
         ),
         Spec(
             "original",
@@ -134,7 +140,7 @@ MENUS: Final[Mapping[str, tuple[Spec | str | None, ...]]] = {
         Spec("reset_layout", "&Reset the layout", ("Ctrl+Shift+0",), "Put all panels where they were at first"),
     ),
     "&Model": (
-        Spec("open_model", "&Open model…", ("Ctrl+M"), "Choose a model, and what it runs on", "model", short="Model"),
+        Spec("open_model", "&Open model…", ("Ctrl+M",), "Choose a model, and what it runs on", "model", short="Model"),
         "submenu:recent_models",
         Spec("export", "&Export…", ("Ctrl+E",), "Make a verified ONNX file of the model", "export"),
         SEPARATOR,
@@ -144,12 +150,19 @@ MENUS: Final[Mapping[str, tuple[Spec | str | None, ...]]] = {
     ),
     "&Zones": (
         Spec(
-            "draw_line", "Draw a &line", ("Ctrl+1"), "Count what crosses it", "line", checkable=True, group="tool", short="Line"
+            "draw_line",
+            "Draw a &line",
+            ("Ctrl+1",),
+            "Count what crosses it",
+            "line",
+            checkable=True,
+            group="tool",
+            short="Line",
         ),
         Spec(
             "draw_area",
             "Draw an &area",
-            ("Ctrl+2"),
+            ("Ctrl+2",),
             "Count what is inside",
             "polygon",
             checkable=True,
@@ -167,7 +180,7 @@ MENUS: Final[Mapping[str, tuple[Spec | str | None, ...]]] = {
         "submenu:recent_callbacks",
     ),
     "&Help": (
-        Spec("welcome", "&Getting started", ("F1",), "What to do first"),
+        Spec("welcome", "&Getting started", ("F1",), "What to do first; once more leads back", checkable=True),
         Spec("shortcuts", "&Keyboard shortcuts", ("Ctrl+/",), "All keys at a glance"),
         Spec("about", "&About Framehook", (), "Versions, and what this window runs on"),
     ),

@@ -86,6 +86,8 @@ class GridView(QWidget):
     def set_enlarged(self, on: bool) -> None:
         """Show the current view alone, or all of them."""
         self._enlarge(self._current if on else None)
+        if on and self._enlarged is None:
+            self.enlarged_changed.emit(False)  # there is one alone already
 
     def set_original(self, on: bool) -> None:
         """Show frames as they were captured, or with what was drawn on them; also those of sources that are opened later."""
@@ -98,6 +100,8 @@ class GridView(QWidget):
         self._tool = None if tool is None else ZoneMode(tool)
         for view in self._views.values():
             self._equip(view)
+        if self.current_view is not None and tool is not None:
+            self.current_view.setFocus()  # its keys end and cancel what is drawn
 
     # What comes from the session --------------------------------------------------------------------------------------------
 
@@ -107,6 +111,7 @@ class GridView(QWidget):
             gone = {key: view for key, view in self._views.items() if key not in wanted}
             views = self._views = {key: self._views[key] if key in self._views else self._new_view(key) for key in wanted}
             for view in gone.values():
+                view.tool_changed.disconnect(self._take_tool)
                 view.let_go()
                 view.hide()
                 view.deleteLater()
@@ -175,7 +180,7 @@ class GridView(QWidget):
     # Tools ------------------------------------------------------------------------------------------------------------------
 
     def _equip(self, view: SourceView) -> None:
-        view.set_tool(None if self._tool is None else ZoneTool(self._bridge, view.key, self._tool, view))
+        view.set_tool(None if self._tool is None else ZoneTool(self._bridge, view.key, self._tool))
 
     def _take_tool(self, tool: object) -> None:
         if tool is None and self._tool is not None:  # a view dropped it: it has done its work, or was cancelled

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from PyQt6.QtCore import QUrl
+from PyQt6.QtCore import Qt, QUrl
 from PyQt6.QtGui import QAction, QActionGroup, QDesktopServices
-from PyQt6.QtWidgets import QApplication, QFileDialog, QMenu
+from PyQt6.QtWidgets import QApplication, QDialog, QFileDialog, QMenu
 
 from framehook.app.gui.actions import Actions
 from framehook.app.gui.dialogs.about import AboutDialog, ShortcutsDialog
@@ -20,7 +20,7 @@ from framehook.app.gui.dialogs.open_source import Kind, OpenSourceDialog
 from framehook.app.gui.dialogs.settings import SettingsDialog
 from framehook.app.gui.drops import Drop
 from framehook.app.gui.icons import icon
-from framehook.app.gui.settings_store import Settings, Store
+from framehook.app.gui.settings_store import RecentKind, Settings, Store, recent_icon, recent_name
 from framehook.app.gui.theme import Theme, apply_theme
 from framehook.app.session.state import Level, Phase, SessionState, TakeKind
 from framehook.inference.callbacks.overlay import LAYERS, check_layers
@@ -40,7 +40,7 @@ SIDE_BY_SIDE: Final = 9
 _PLAYABLE: Final = (
     "Videos and pictures (*.mp4 *.m4v *.mov *.mkv *.avi *.webm *.ts *.m3u8 *.jpg *.jpeg *.png *.bmp *.webp);;All files (*)"
 )
-_ROWS: Final = "JSON lines (*.jsonl);;CSV (*.csv);;MOT (*.txt)"
+_ROWS: Final = {"JSON lines (*.jsonl)": "jsonl", "CSV (*.csv)": "csv", "MOT (*.txt)": "txt"}
 _TAKES: Final[dict[str, TakeKind]] = {"record": "annotated", "record_original": "original", "save_rows": "rows"}
 _TOOLS: Final = ("draw_line", "draw_area", "edit_zones")
 
@@ -55,7 +55,8 @@ class Handlers:
         self._bridge = window.bridge
         self._session = window.bridge.session
         self._actions: Actions = window.actions_by_name
-        self._export: ExportDialog | None = None
+        self._dialogs: dict[str, QDialog] = {}
+        self._loop_before: bool | None = None  # what the user had chosen before the demo clip, while that is open
         triggers: dict[str, Callable[[], object]] = {
             "open_source": self._choose_source,
             "open_file": self._choose_file,
@@ -75,7 +76,7 @@ class Handlers:
             "fit": lambda: self._on_view("fit"),
             "zoom_in": lambda: self._on_view("zoom_in"),
             "zoom_out": lambda: self._on_view("zoom_out"),
-            "reset_layout": window.docks.arrange,
+            "reset_layout": window.arrange,
             "open_model": self._choose_model,
             "export": self._show_export,
             "more_confident": partial(window.tuning.nudge_confidence, 0.05),
@@ -84,19 +85,19 @@ class Handlers:
             "clear_zones": self._clear_zones,
             "load_callbacks": window.callbacks.choose_file,
             "reload_callbacks": self._reload_callbacks,
-            "welcome": self._toggle_welcome,
-            "shortcuts": lambda: ShortcutsDialog(window).open(),
-            "about": lambda: AboutDialog(self._bridge, window).open(),
+            "shortcuts": lambda: self._show_dialog("shortcuts", lambda: ShortcutsDialog(window, window.docks.actions())),
+            "about": lambda: self._show_dialog("about", lambda: AboutDialog(self._bridge, window)),
         }
         switches: dict[str, Callable[[bool], object]] = {
             "record": partial(self._take, "annotated"),
             "record_original": partial(self._take, "original"),
             "save_rows": partial(self._take, "rows"),
-            "loop": self._session.set_loop,
+            "loop": self._set_loop,
             "enlarge": window.grid.set_enlarged,
             "follow": self._follow,
             "original": self._show_original,
             "full_screen": self._fill_screen,
+            "welcome": self._show_welcome,
             "track": self._track,
             "draw_line": partial(self._use_tool, "line"),
             "draw_area": partial(self._use_tool, "area"),
@@ -117,15 +118,18 @@ class Handlers:
         self._show_state(self._bridge.state)
 
     def close(self) -> None:
-        """End what goes on outside of the session."""
-        if self._export is not None:
-            self._export.close()
+        """Close all dialogs, and end what goes on in them."""
+        for dialog in list(self._dialogs.values()):
+            dialog.close()
 
     # Opening ------------------------------------------------------------------------------------------------------------------
 
     def open_spec(self, spec: Any, *, beside: bool = False) -> None:
         """Open a source, and remember it."""
         self._window.show_picture()
+        if not beside and self._loop_before is not None:
+            self._session.set_loop(self._loop_before)
+            self._loop_before = None
         self._session.open(spec, add=beside)
         if isinstance(spec, str | Path | int):
             self._store.add_recent("source", str(spec))
@@ -136,10 +140,12 @@ class Handlers:
             self.open_spec(spec, beside=number > 0)
 
     def open_demo(self) -> None:
-        """Show the demo clip, over and over."""
+        """Show the demo clip, over and over; what is opened in its place plays as the user chose before."""
         clip = find_demo_clip()
         if clip is None:
             self._bridge.report(Level.WARNING, f"The demo clip is not installed; {REMEDY}. A test scene is shown instead")
+        if self._loop_before is None:
+            self._loop_before = self._bridge.session.state.loop
         self._session.set_loop(True)
         self._window.show_picture()
         self._session.open("testsrc:1280x720@30" if clip is None else clip)
@@ -165,15 +171,34 @@ class Handlers:
                 action=("Load it", partial(self._load_callbacks, path)),
             )
 
+    def _show_dialog(self, name: str, make: Callable[[], QDialog]) -> None:
+        """Show a dialog beside the window, which goes on; one that is open already comes to the front."""
+        dialog = self._dialogs.get(name)
+        if dialog is None:
+            dialog = self._dialogs[name] = make()
+            dialog.finished.connect(lambda: self._dialogs.pop(name, None))
+            if not isinstance(dialog, OpenSourceDialog):  # which has something to tell after it was closed
+                dialog.finished.connect(dialog.deleteLater)
+        dialog.show()
+        dialog.raise_()
+        dialog.activateWindow()
+
     def _choose_source(self, page: Kind | None = None) -> None:
-        dialog = OpenSourceDialog(self._bridge, self._window, self._store)
-        if page is not None:
+        def make() -> OpenSourceDialog:
+            dialog = OpenSourceDialog(self._bridge, self._window, self._store)
+            dialog.chosen.connect(lambda spec, beside: self.open_spec(spec, beside=beside))
+            for over in (dialog.chosen, dialog.rejected):
+                over.connect(dialog.deleteLater)
+            return dialog
+
+        self._show_dialog("source", make)
+        dialog = self._dialogs["source"]
+        if page is not None and isinstance(dialog, OpenSourceDialog):
             dialog.show_page(page)
-        dialog.chosen.connect(lambda spec, beside: self.open_spec(spec, beside=beside))
-        dialog.open()
 
     def _choose_file(self) -> None:
         dialog = QFileDialog(self._window, "Open videos or pictures", self._store.text("folder"), _PLAYABLE)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
         dialog.filesSelected.connect(self._open_files)
         dialog.open()
@@ -189,17 +214,14 @@ class Handlers:
             self._session.close_slot(key)
 
     def _choose_model(self) -> None:
-        OpenModelDialog(self._bridge, self._window, self._store).open()
+        self._show_dialog("model", lambda: OpenModelDialog(self._bridge, self._window, self._store))
 
     def _use_model(self, spec: str) -> None:
         self._session.use_model(spec, device=self._store.settings().device)
         self._store.add_recent("model", spec)
 
     def _show_export(self) -> None:
-        if self._export is not None:
-            self._export.close()
-        self._export = ExportDialog(self._bridge, self._window)
-        self._export.show()
+        self._show_dialog("export", lambda: ExportDialog(self._bridge, self._window))
 
     def _load_callbacks(self, path: Path) -> None:
         self._session.load_hooks(path)
@@ -223,19 +245,22 @@ class Handlers:
             self._choose_rows()
         else:
             self._session.record(original=kind == "original")
+        # Until it has begun or ended, which may go wrong, the action stays as it was.
+        self._show_state(self._bridge.state)
 
     def _choose_rows(self) -> None:
-        dialog = QFileDialog(self._window, "Save what is found", str(self._session.folder), _ROWS)
+        dialog = QFileDialog(self._window, "Save what is found", str(self._session.folder), ";;".join(_ROWS))
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("jsonl")
+        dialog.filterSelected.connect(lambda chosen: dialog.setDefaultSuffix(_ROWS[chosen]))
         dialog.fileSelected.connect(lambda file: self._session.save_rows(Path(file)))
-        dialog.rejected.connect(lambda: self._show_state(self._bridge.state))
         dialog.open()
 
     def _open_folder(self) -> None:
         folder = self._session.folder
         if not folder.is_dir():
-            self._bridge.report(Level.INFO, f"Nothing was saved yet; recordings and pictures go to {folder}")
+            self._window.messages.show_message(Level.INFO, f"Nothing was saved yet; recordings and pictures go to {folder}")
         elif not QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder))):
             self._bridge.report(Level.WARNING, f"No file manager could be opened; the folder is {folder}")
 
@@ -272,16 +297,18 @@ class Handlers:
         for slot in self._bridge.state.slots:
             view = self._window.grid.view(slot.key)
             if view is not None:
-                view.set_following(on and chosen is not None and chosen[0] == slot.key)
+                wanted = on and chosen is not None and chosen[0] == slot.key
+                view.set_following(wanted)
+                if wanted and not view.following:
+                    self._window.messages.show_message(Level.INFO, "The chosen object is not in the picture now")
 
     def _show_original(self, on: bool) -> None:
         self._window.grid.set_original(on)
 
     def _fill_screen(self, on: bool) -> None:
-        if on:
-            self._window.showFullScreen()
-        else:
-            self._window.showNormal()
+        if on is not self._window.isFullScreen():
+            # Not `showNormal`, which would forget that it was maximised before.
+            self._window.setWindowState(self._window.windowState() ^ Qt.WindowState.WindowFullScreen)
 
     def _track(self, on: bool) -> None:
         self._update(tracker=(self._store.settings().tracker or "bytetrack") if on else None)
@@ -315,18 +342,26 @@ class Handlers:
     # Settings -----------------------------------------------------------------------------------------------------------------
 
     def _choose_settings(self) -> None:
-        dialog = SettingsDialog(self._bridge, self._window, self._store)
-        dialog.saved.connect(self._use_settings)
-        dialog.open()
+        def make() -> SettingsDialog:
+            dialog = SettingsDialog(self._bridge, self._window, self._store)
+            dialog.saved.connect(self._use_settings)
+            return dialog
+
+        self._show_dialog("settings", make)
 
     def _use_settings(self, settings: Settings) -> None:
         self._session.folder = settings.save_dir
-        self._session.set_loop(settings.loop)
+        self._set_loop(settings.loop)
+        self._show_theme(settings.theme)
         changed = {
             name: value for name, value in settings.options().items() if value != getattr(self._bridge.state.options, name)
         }
         if changed:
             self._update(**changed)
+
+    def _set_loop(self, on: bool) -> None:
+        self._loop_before = None
+        self._session.set_loop(on)
 
     def _choose_theme(self, theme: Theme) -> None:
         settings = self._store.settings()
@@ -335,14 +370,22 @@ class Handlers:
         if isinstance(app, QApplication):
             apply_theme(app, theme)
 
+    def _show_theme(self, theme: Theme) -> None:
+        for action in self._actions.submenus["theme"].actions():
+            action.setChecked(action.objectName() == f"theme_{theme}")
+
     def _update(self, **changes: Any) -> None:
         try:
             self._session.update(**changes)
         except FramehookError as error:
             self._bridge.report(Level.ERROR, one_line(error))
+            self._show_state(self._bridge.state)
 
-    def _toggle_welcome(self) -> None:
-        self._window.show_welcome()
+    def _show_welcome(self, on: bool) -> None:
+        if on:
+            self._window.show_welcome()
+        else:
+            self._window.show_picture()
 
     # Menus --------------------------------------------------------------------------------------------------------------------
 
@@ -361,28 +404,35 @@ class Handlers:
             action = QAction(f"As the &{theme}" if theme == "system" else f"&{theme.capitalize()}", self._window)
             action.setObjectName(f"theme_{theme}")
             action.setCheckable(True)
-            action.setChecked(self._store.settings().theme == theme)
             action.triggered.connect(partial(self._choose_theme, theme))
             themes.addAction(action)
             menus["theme"].addAction(action)
+        self._show_theme(self._store.settings().theme)
         menus["recent_sources"].aboutToShow.connect(lambda: self._fill_recent("recent_sources", "source", self.open_spec))
         menus["recent_models"].aboutToShow.connect(lambda: self._fill_recent("recent_models", "model", self._use_model))
         menus["recent_callbacks"].aboutToShow.connect(
             lambda: self._fill_recent("recent_callbacks", "callbacks", lambda text: self._load_callbacks(Path(text)))
         )
 
-    def _fill_recent(self, name: str, kind: Any, use: Callable[[str], None]) -> None:
+    def _fill_recent(self, name: str, kind: RecentKind, use: Callable[[str], None]) -> None:
         menu: QMenu = self._actions.submenus[name]
         menu.clear()
+        menu.setToolTipsVisible(True)
         recent = self._store.recent(kind)
         for text in recent:
-            action = menu.addAction(text.replace("&", "&&"))
+            if kind == "source":
+                sign, title = recent_icon(text), recent_name(text)
+            else:
+                sign, title = {"model": "model"}.get(kind, "callbacks"), Path(text).name
+            action = menu.addAction(icon(sign), title.replace("&", "&&"))
             if action is not None:
+                action.setToolTip(text)
                 action.triggered.connect(lambda _, text=text: use(text))
-        if not recent:
-            nothing = menu.addAction("Nothing yet")
-            if nothing is not None:
-                nothing.setEnabled(False)
+        menu.addSeparator()
+        last = menu.addAction("&Forget these" if recent else "Nothing yet")
+        if last is not None:
+            last.setEnabled(bool(recent))
+            last.triggered.connect(lambda: self._store.forget_recent(kind))
 
     def _set_layer(self, layer: str, on: bool) -> None:
         layers = self._bridge.state.options.overlay or ()
@@ -434,5 +484,5 @@ class Handlers:
     def _on_switch(self, name: str, change: Callable[[bool], object]) -> None:
         # Only what the user does counts, not what the state shows on the action; but tools and views are switched by both.
         action = self._actions[name]
-        signal = action.toggled if name in (*_TOOLS, "follow", "original", "full_screen") else action.triggered
+        signal = action.toggled if name in (*_TOOLS, "original", "full_screen") else action.triggered
         signal.connect(lambda on: change(on))

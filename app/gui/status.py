@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QLabel, QProgressBar, QStatusBar, QWidget
+from PyQt6.QtWidgets import QLabel, QProgressBar, QSizePolicy, QStatusBar, QWidget
 
 from framehook.app.gui.bridge import Bridge
 from framehook.app.session.state import Figures, Phase, SessionState
 
-_PHASES = {
+_NAME: Final = 40
+"""Letters of a name that are shown."""
+_NAMED: Final = 3
+"""Sources that are named."""
+_PHASES: Final = {
     Phase.IDLE: "Nothing is open",
     Phase.OPENING: "Opening",
     Phase.PLAYING: "Playing",
@@ -27,6 +33,9 @@ class StatusLine(QStatusBar):
         self.setSizeGripEnabled(False)
         self._what = QLabel()
         self._what.setAccessibleName("What is going on")
+        self._what.setTextFormat(Qt.TextFormat.PlainText)
+        # However long it is, it does not make the window wider.
+        self._what.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._takes = QLabel()
         self._takes.setAccessibleName("What is being saved")
         self._figures = QLabel()
@@ -47,15 +56,14 @@ class StatusLine(QStatusBar):
         self._show_state(bridge.state)
 
     def _show_state(self, state: SessionState) -> None:
-        names = ", ".join(slot.name for slot in state.slots)
+        names = sources_in_words(state)
         phase = _PHASES[state.phase]
         what = f"{phase}: {names}" if names else phase
         model = state.model
-        self._what.setText(what if model is None else f"{what}   ·   {model.title} on {model.device}")
-        self._what.setTextFormat(Qt.TextFormat.PlainText)
+        self._what.setText(what if model is None else f"{what}   ·   {_short(model.title)} on {model.device}")
         self._busy.setVisible(bool(state.busy))
         if state.busy:
-            self._what.setText(f"{_sentence(state.busy[-1])}…")
+            self._what.setText(f"{_sentence(_short(state.busy[-1], 2 * _NAME))}…")
         going_on = [take.kind for take in state.takes if take.going_on]
         finishing = any(take.finishing for take in state.takes)
         words = {"annotated": "recording", "original": "recording the original", "rows": "saving rows"}
@@ -68,6 +76,20 @@ class StatusLine(QStatusBar):
             self._figures.setText("")
             return
         self._figures.setText(f"{painting.fps:.1f} fps   {painting.latency.p50:.0f} ms")
+
+
+def sources_in_words(state: SessionState) -> str:
+    """What is open, as short as fits into a line."""
+    names = [_short(slot.name) for slot in state.slots]
+    if len(names) > _NAMED:
+        names[_NAMED - 1 :] = [f"{len(names) - _NAMED + 1} more"]
+    return ", ".join(names)
+
+
+def _short(text: str, letters: int = _NAME) -> str:
+    """A text with its middle left out, where it is long: names differ at their ends."""
+    half = letters // 2
+    return text if len(text) <= letters else f"{text[:half]}…{text[-half:]}"
 
 
 def _sentence(text: str) -> str:

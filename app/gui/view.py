@@ -133,7 +133,7 @@ class SourceView(PictureCanvas):
             self.following_changed.emit(True)
 
     def set_tool(self, tool: ViewTool | None) -> None:
-        """Give the mouse to a tool, or back."""
+        """Give the mouse to a tool, which is the view's from now on, or back."""
         before, self._tool = self._tool, tool
         if before is tool:
             return
@@ -141,6 +141,7 @@ class SourceView(PictureCanvas):
             before.changed.disconnect(self._show_tool)
             before.closed.disconnect(self._drop_tool)
             before.detach()
+            before.deleteLater()
         if tool is not None:
             tool.changed.connect(self._show_tool)
             tool.closed.connect(self._drop_tool)

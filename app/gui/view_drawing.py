@@ -119,16 +119,14 @@ def draw_outline(painter: QPainter, rect: QRectF, palette: QPalette, *, strong: 
     width = 3.0 if strong else 1.5
     around = rect.adjusted(-width, -width, width, width) if strong else rect
     for colour, line in ((surround(palette), width + 2), (accent(palette) if strong else ink(palette), width)):
-        pen = QPen(colour, line)
-        pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
-        painter.setPen(pen)
+        painter.setPen(_sharp(colour, line))
         painter.drawRect(around)
 
 
 def draw_frame(painter: QPainter, bounds: QRectF, palette: QPalette) -> None:
     """Draw the frame of the view that actions are about."""
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    painter.setPen(QPen(accent(palette), 2))
+    painter.setPen(_sharp(accent(palette), 2))
     painter.drawRect(bounds.adjusted(1, 1, -1, -1))
 
 
@@ -139,6 +137,13 @@ def _draw_plate(painter: QPainter, plate: QRectF, colour: QColor, edge: QColor |
     painter.setBrush(colour)
     painter.drawRoundedRect(plate, 4, 4)
     painter.restore()
+
+
+def _sharp(colour: QColor, width: float) -> QPen:
+    """A pen whose corners are not cut off."""
+    pen = QPen(colour, width)
+    pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
+    return pen
 
 
 def _veiled(palette: QPalette) -> QColor:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from PyQt6.QtCore import QSize, Qt
-from PyQt6.QtGui import QCloseEvent, QGuiApplication, QShowEvent
-from PyQt6.QtWidgets import QMainWindow, QStackedWidget, QToolBar, QVBoxLayout, QWidget
+from PyQt6.QtCore import QEvent, QSize, Qt
+from PyQt6.QtGui import QCloseEvent, QGuiApplication, QKeyEvent, QShowEvent
+from PyQt6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QToolBar, QVBoxLayout, QWidget
 
 from framehook.app.gui.actions import Actions
 from framehook.app.gui.bridge import Bridge
@@ -24,7 +24,7 @@ from framehook.app.gui.panels.transport import TransportBar
 from framehook.app.gui.panels.tuning import TuningPanel
 from framehook.app.gui.panels.zones import ZonesPanel
 from framehook.app.gui.settings_store import Store
-from framehook.app.gui.status import StatusLine
+from framehook.app.gui.status import StatusLine, sources_in_words
 from framehook.app.gui.welcome import WelcomeScreen
 from framehook.app.session.state import Level, Note, Phase, SessionState
 
@@ -69,7 +69,7 @@ class MainWindow(QMainWindow):
         self._stack.addWidget(self.grid)
         self._messages = MessageBar()
         middle = QWidget()
-        self.actions_by_name = Actions(self, middle)
+        self.actions_by_name = Actions(self, self.grid)
         self._transport = TransportBar(self.bridge, self.actions_by_name)
         column = QVBoxLayout(middle)
         column.setContentsMargins(0, 0, 0, 0)
@@ -93,7 +93,8 @@ class MainWindow(QMainWindow):
         bar = self.menuBar()
         if bar is not None:
             self.actions_by_name.fill(bar)
-        self.addToolBar(self._toolbar())
+        self._tools = self._toolbar()
+        self.addToolBar(self._tools)
         self.setStatusBar(StatusLine(self.bridge, self))
         self.handlers = Handlers(self, store)
         self._drops = Drops(self)
@@ -124,16 +125,40 @@ class MainWindow(QMainWindow):
         self._asked_for_welcome = False
         self._show_state(self.bridge.state)
 
+    def arrange(self) -> None:
+        """Put the tools and all panels where they were at first."""
+        self.addToolBar(self._tools)
+        self._tools.show()
+        self._docks.arrange()
+
     # What Qt calls ----------------------------------------------------------------------------------------------------------
 
     def showEvent(self, event: QShowEvent | None) -> None:
         super().showEvent(event)
+        if event is not None and event.spontaneous():
+            return  # it was behind others, or small, and is as it was
         if not self._arranged:  # sizes are not known before
             self._arranged = True
-            self._docks.arrange()
+            self.arrange()
         self._stack.currentWidget().setFocus()  # type: ignore[union-attr]  # there is always one
 
+    def changeEvent(self, event: QEvent | None) -> None:
+        super().changeEvent(event)
+        if event is not None and event.type() is QEvent.Type.WindowStateChange:  # the desktop has keys for it as well
+            self.actions_by_name["full_screen"].setChecked(self.isFullScreen())
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """What nothing in it had a use for."""
+        if event is None or event.key() != Qt.Key.Key_Escape:
+            super().keyPressEvent(event)
+        elif self._asked_for_welcome:
+            self.show_picture()
+        elif self.isFullScreen():
+            self.actions_by_name["full_screen"].setChecked(False)
+
     def closeEvent(self, event: QCloseEvent | None) -> None:
+        if self.ended:
+            return
         self._store.set_window("geometry", self.saveGeometry())
         self._store.set_window("docks", self._docks.save())
         self._store.sync()
@@ -178,9 +203,18 @@ class MainWindow(QMainWindow):
 
     def _show_state(self, state: SessionState) -> None:
         has_sources = bool(state.slots) or state.phase is Phase.OPENING
+        self._asked_for_welcome = self._asked_for_welcome and has_sources
         picture = has_sources and not self._asked_for_welcome
-        self._stack.setCurrentWidget(self.grid if picture else self._welcome)
-        names = ", ".join(slot.name for slot in state.slots)
+        self.actions_by_name["welcome"].setChecked(not picture)
+        self.actions_by_name["welcome"].setEnabled(has_sources)
+        shown = self.grid if picture else self._welcome
+        if shown is not self._stack.currentWidget():
+            focus = QApplication.focusWidget()
+            here = focus is None or self._stack.isAncestorOf(focus)
+            self._stack.setCurrentWidget(shown)
+            if here:
+                shown.setFocus()  # so that the keys of the picture work
+        names = sources_in_words(state)
         self.setWindowTitle(f"{names} – Framehook" if names else "Framehook")  # noqa: RUF001 - a dash
 
     def _show_note(self, note: Note) -> None:

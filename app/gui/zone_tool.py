@@ -6,7 +6,7 @@ import math
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from PyQt6.QtCore import QObject, QPointF, Qt
+from PyQt6.QtCore import QPointF, Qt
 from PyQt6.QtGui import QAction, QKeyEvent, QKeySequence, QMouseEvent, QPainter
 from PyQt6.QtWidgets import QApplication, QMenu
 
@@ -55,9 +55,9 @@ class ZoneTool(ViewTool):
     and corners with the mouse or the arrow keys; a right click, F2 and Delete rename, turn round and delete.
     """
 
-    def __init__(self, bridge: Bridge, key: str, mode: ZoneMode, parent: QObject | None = None) -> None:
+    def __init__(self, bridge: Bridge, key: str, mode: ZoneMode) -> None:
         """Make a tool for the view of the slot `key`."""
-        super().__init__(parent)
+        super().__init__()
         self._bridge = bridge
         self._key = key
         self._mode = mode

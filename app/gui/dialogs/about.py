@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from html import escape
+from typing import Final
 
 from PyQt6.QtCore import PYQT_VERSION_STR, QT_VERSION_STR, Qt
-from PyQt6.QtGui import QKeySequence
+from PyQt6.QtGui import QAction, QKeySequence
 from PyQt6.QtWidgets import QDialog, QDialogButtonBox, QHeaderView, QLabel, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
 
 from framehook._version import __version__
 from framehook.app.gui.actions import MENUS, Spec
 from framehook.app.gui.bridge import Bridge
+
+_IN_THE_PICTURE: Final = {
+    "Zoom in and out, fit": "+, -, 0",
+    "Move the picture that is zoomed in, or go to the next view": "Arrow keys",
+    "Enlarge one of several views, or show all": "Return",
+    "Give up what was begun: drawing, following, choosing, enlarging": "Esc",
+    "End an area, take its last corner back": "Return, Backspace",
+    "Rename and delete a zone that is edited": "F2, Del",
+}
 
 
 class AboutDialog(QDialog):
@@ -20,7 +31,6 @@ class AboutDialog(QDialog):
     def __init__(self, bridge: Bridge, parent: QWidget | None = None) -> None:
         """Show what is so now."""
         super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("About Framehook")
         model = bridge.state.model
         rows = {
@@ -44,12 +54,11 @@ class AboutDialog(QDialog):
 
 
 class ShortcutsDialog(QDialog):
-    """All actions that have keys, as the menus name them."""
+    """All keys: those of the menus, as these name them, and those that mean something in the picture alone."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        """List them."""
+    def __init__(self, parent: QWidget | None, panels: Sequence[QAction]) -> None:
+        """List them; `panels` show and hide the panels."""
         super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Keyboard shortcuts")
         self.resize(620, 560)
         rows = [
@@ -58,6 +67,9 @@ class ShortcutsDialog(QDialog):
             for each in entries
             if isinstance(each, Spec) and each.keys
         ]
+        native = QKeySequence.SequenceFormat.NativeText
+        rows += [("Panels", panel.text().replace("&", ""), panel.shortcut().toString(native)) for panel in panels]
+        rows += [("Picture", what, keys) for what, keys in _IN_THE_PICTURE.items()]
         table = QTableWidget(len(rows), 3)
         table.setAccessibleName("Keyboard shortcuts")
         table.setHorizontalHeaderLabels(["Menu", "Action", "Keys"])

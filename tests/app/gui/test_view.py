@@ -21,6 +21,7 @@ from framehook.app.gui.view_objects import Mark, facts_of, object_at, title_of
 from framehook.app.gui.view_texts import Message, caption_of, message_of
 from framehook.app.session.buffers import POISON
 from framehook.app.session.picture import Picture, Region, Viewport
+from framehook.app.session.placement import Placement
 from framehook.app.session.state import Phase
 from framehook.inference.connection import SourceState
 from framehook.inference.frame import SourceKind
@@ -274,8 +275,6 @@ class TestMapping:
 
 def rendered(frame, viewport):
     """A picture as the renderer would make it, without its pixels."""
-    from framehook.app.session.placement import Placement
-
     placed = Placement.of(frame, viewport)
     left, top = (max(start, 0) for start in placed.origin)
     width, height = (
@@ -291,8 +290,6 @@ def rendered(frame, viewport):
 
 
 def fraction_under(aim, at, frame, size):
-    from framehook.app.session.placement import Placement
-
     return Placement.of(frame, aim.viewport(size, original=False)).fraction_at(*at)
 
 
