@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -56,7 +57,9 @@ class Handlers:
         self._session = window.bridge.session
         self._actions: Actions = window.actions_by_name
         self._dialogs: dict[str, QDialog] = {}
-        self._loop_before: bool | None = None  # what the user had chosen before the demo clip, while that is open
+        self._demo: Any = None  # the demo clip, while it is open
+        self._demo_seen = False
+        self._loop_before = False  # what the user had chosen before it
         triggers: dict[str, Callable[[], object]] = {
             "open_source": self._choose_source,
             "open_file": self._choose_file,
@@ -127,9 +130,6 @@ class Handlers:
     def open_spec(self, spec: Any, *, beside: bool = False) -> None:
         """Open a source, and remember it."""
         self._window.show_picture()
-        if not beside and self._loop_before is not None:
-            self._session.set_loop(self._loop_before)
-            self._loop_before = None
         self._session.open(spec, add=beside)
         if isinstance(spec, str | Path | int):
             self._store.add_recent("source", str(spec))
@@ -144,11 +144,21 @@ class Handlers:
         clip = find_demo_clip()
         if clip is None:
             self._bridge.report(Level.WARNING, f"The demo clip is not installed; {REMEDY}. A test scene is shown instead")
-        if self._loop_before is None:
-            self._loop_before = self._bridge.session.state.loop
+        if self._demo is None:
+            self._loop_before = self._session.state.loop
+        self._demo, self._demo_seen = "testsrc:1280x720@30" if clip is None else clip, False
         self._session.set_loop(True)
         self._window.show_picture()
-        self._session.open("testsrc:1280x720@30" if clip is None else clip)
+        self._session.open(self._demo)
+
+    def _end_demo(self, state: SessionState) -> None:
+        if self._demo is None:
+            return
+        there = any(slot.spec == self._demo for slot in state.slots)
+        if self._demo_seen and not there:
+            self._demo = None
+            self._session.set_loop(self._loop_before)
+        self._demo_seen = there
 
     def open_several(self, specs: Sequence[Any]) -> None:
         """Open sources side by side; pictures, and more than can be looked at, one after another."""
@@ -249,10 +259,14 @@ class Handlers:
         self._show_state(self._bridge.state)
 
     def _choose_rows(self) -> None:
-        dialog = QFileDialog(self._window, "Save what is found", str(self._session.folder), ";;".join(_ROWS))
+        folder = self._session.folder
+        with suppress(OSError):  # the dialog begins elsewhere then
+            folder.mkdir(parents=True, exist_ok=True)
+        dialog = QFileDialog(self._window, "Save what is found", str(folder), ";;".join(_ROWS))
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("jsonl")
+        dialog.selectFile("objects.jsonl")
         dialog.filterSelected.connect(lambda chosen: dialog.setDefaultSuffix(_ROWS[chosen]))
         dialog.fileSelected.connect(lambda file: self._session.save_rows(Path(file)))
         dialog.open()
@@ -360,7 +374,7 @@ class Handlers:
             self._update(**changed)
 
     def _set_loop(self, on: bool) -> None:
-        self._loop_before = None
+        self._demo = None  # what the user chooses meanwhile stays
         self._session.set_loop(on)
 
     def _choose_theme(self, theme: Theme) -> None:
@@ -443,6 +457,7 @@ class Handlers:
     # What the actions show ----------------------------------------------------------------------------------------------------
 
     def _show_state(self, state: SessionState) -> None:
+        self._end_demo(state)
         actions = self._actions
         key = self._window.grid.current_key
         slot = None if key is None else state.slot(key)

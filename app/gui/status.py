@@ -30,6 +30,7 @@ class StatusLine(QStatusBar):
     def __init__(self, bridge: Bridge, parent: QWidget | None = None) -> None:
         """Follow a session."""
         super().__init__(parent)
+        self._bridge = bridge
         self.setSizeGripEnabled(False)
         self._what = QLabel()
         self._what.setAccessibleName("What is going on")
@@ -68,11 +69,13 @@ class StatusLine(QStatusBar):
         finishing = any(take.finishing for take in state.takes)
         words = {"annotated": "recording", "original": "recording the original", "rows": "saving rows"}
         said = [words[kind] for kind in going_on] + (["completing files"] if finishing else [])
+        if state.phase is not Phase.PLAYING:
+            self._figures.setText("")
         self._takes.setText(f"● {_sentence(', '.join(said))}" if said else "")
 
     def _show_figures(self, figures: Figures) -> None:
         painting = figures.painting
-        if figures.stats is None or painting.latency is None:
+        if self._bridge.state.phase is not Phase.PLAYING or painting.latency is None:
             self._figures.setText("")
             return
         self._figures.setText(f"{painting.fps:.1f} fps   {painting.latency.p50:.0f} ms")

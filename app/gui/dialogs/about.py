@@ -14,6 +14,7 @@ from PyQt6.QtWidgets import QDialog, QDialogButtonBox, QHeaderView, QLabel, QTab
 from framehook._version import __version__
 from framehook.app.gui.actions import MENUS, Spec
 from framehook.app.gui.bridge import Bridge
+from framehook.app.gui.icons import without_icons
 
 _IN_THE_PICTURE: Final = {
     "Zoom in and out, fit": "+, -, 0",
@@ -46,7 +47,7 @@ class AboutDialog(QDialog):
             Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
         text.setAccessibleName("Versions")
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons = without_icons(QDialogButtonBox(QDialogButtonBox.StandardButton.Close))
         buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)
         column.addWidget(text)
@@ -83,7 +84,7 @@ class ShortcutsDialog(QDialog):
             numbers.hide()
             header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
             header.setStretchLastSection(True)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons = without_icons(QDialogButtonBox(QDialogButtonBox.StandardButton.Close))
         buttons.rejected.connect(self.reject)
         column_box = QVBoxLayout(self)
         column_box.addWidget(table)

@@ -11,7 +11,10 @@ from PyQt6.QtWidgets import QApplication
 from framehook.app.gui.bridge import Bridge
 from framehook.app.gui.settings_store import Settings, Store
 from framehook.app.gui.theme import apply_theme
+from framehook.app.gui.window import MainWindow
 from framehook.app.qt_environment import clear_misleading_paths
+
+from .panel_scenes import quick_model
 
 clear_misleading_paths()
 
@@ -61,3 +64,30 @@ def make_bridge(qapp):
 def bridge(make_bridge):
     """A bridge with a session of its own, with nothing open."""
     return make_bridge()
+
+
+@pytest.fixture
+def make_window(qtbot, store):
+    """Make windows as the app does, shown, which are closed at the end."""
+    made = []
+
+    def make(**options):
+        window = MainWindow(store, **options)
+        window.bridge.session.folder = store.settings().save_dir
+        made.append(window)
+        with qtbot.waitActive(window, timeout=WAIT):
+            window.show()
+            window.activateWindow()
+        return window
+
+    yield make
+    for window in made:
+        window.close()
+        assert window.bridge.close(10)
+        window.deleteLater()
+
+
+@pytest.fixture
+def window(make_window):
+    """The window of the app, with a model that finds a person in the middle of every frame, and nothing open."""
+    return make_window(model=quick_model())

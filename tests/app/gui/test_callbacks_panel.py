@@ -33,8 +33,6 @@ def look(frame):
     raise ValueError("no luck")
 """
 
-pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", extend=True)  # which is about windows that nobody sees
-
 
 @pytest.fixture
 def bridge(qtbot):

@@ -8,8 +8,6 @@ from PyQt6.QtWidgets import QApplication, QWidget
 from framehook.app.gui.drops import DropHint, Drops, meaning, meaning_of
 from framehook.app.gui.theme import apply_theme
 
-pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", extend=True)  # which is about windows that nobody sees
-
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 
 

@@ -17,8 +17,6 @@ from framehook.model import Model
 WAIT = 120_000
 SCENE = "testsrc:320x240@30:20"
 
-pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", extend=True)  # which is about windows that nobody sees
-
 
 @pytest.fixture
 def bridge(qtbot, tmp_path):

@@ -12,7 +12,6 @@ from framehook.app.session.state import Level, Note
 from .conftest import WAIT
 from .panel_scenes import shown
 
-pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", extend=True)
 AT = 1_700_000_000.0
 TRACEBACK = "Traceback (most recent call last):\n  line 12\nZeroDivisionError: division by zero\n"
 

@@ -10,8 +10,6 @@ from framehook.app.gui.message_bar import MessageBar
 from framehook.app.gui.theme import apply_theme
 from framehook.app.session.state import Level, Note
 
-pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", extend=True)  # which is about windows that nobody sees
-
 LONG = "rtsp://door/live did not answer in time (open_timeout is 10 s); check the address and that the server runs"
 
 

@@ -11,7 +11,6 @@ from framehook.app.gui.panels.objects import ObjectsPanel
 from .conftest import WAIT
 from .panel_scenes import open_and_watch, picture, quick_model, shown, slot, tell
 
-pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", extend=True)
 COLUMNS = ["Source", "Id", "Class", "Confidence", "Age, s", "Speed, px/s", "x", "y", "Width", "Height"]
 THREE = ((7, 0, 0.9, 10, 20), (10, 1, 0.5, 30, 5), (1, 0, 0.7, 200, 100))
 

@@ -14,8 +14,6 @@ from framehook.inference.registry import Registry
 
 WAIT = 30_000
 
-pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", extend=True)  # which is about windows that nobody sees
-
 
 @pytest.fixture
 def bridge(qtbot):

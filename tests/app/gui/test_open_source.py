@@ -30,8 +30,6 @@ from framehook.inference.sources import Screen, Source, TestSource
 
 WAIT = 20_000
 
-pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", extend=True)  # which is about windows that nobody sees
-
 
 @pytest.fixture
 def root(tmp_path):

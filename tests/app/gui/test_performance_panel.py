@@ -15,7 +15,6 @@ from framehook.inference.stats import Latency, SourceStats, Stats
 from .conftest import WAIT
 from .panel_scenes import LIVE, open_and_watch, quick_model, shown, slot, tell, texts
 
-pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", extend=True)
 SPEED = {"wait": 3.0, "preprocess": 0.84, "inference": 14.26, "postprocess": 0.6, "callbacks": 2.2, "consumer": 0.1}
 
 

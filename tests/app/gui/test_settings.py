@@ -25,8 +25,6 @@ from framehook.inference.backends import available_devices
 from framehook.inference.callbacks.overlay import LAYERS
 from framehook.inference.callbacks.tracking import tracker_names
 
-pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", extend=True)  # which is about windows that nobody sees
-
 Button = QDialogButtonBox.StandardButton
 
 

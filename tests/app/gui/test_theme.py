@@ -4,8 +4,6 @@ from PyQt6.QtWidgets import QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from framehook.app.gui.theme import accent, apply_theme, is_dark, mixed, watch
 
-pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", extend=True)  # which is about windows that nobody sees
-
 TEXTS = (
     ("WindowText", "Window"),
     ("Text", "Base"),

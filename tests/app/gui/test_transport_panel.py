@@ -10,8 +10,6 @@ from framehook.inference.connection import SourceState
 from .conftest import WAIT
 from .panel_scenes import FILE, open_and_watch, picture, quick_model, shown, slot, tell, texts
 
-pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", extend=True)
-
 
 @pytest.fixture
 def actions(qapp):

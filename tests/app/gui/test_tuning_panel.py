@@ -26,8 +26,6 @@ from framehook.inference.callbacks.tracking import tracker_names
 from .conftest import WAIT
 from .panel_scenes import FILE, NAMES, open_and_watch, quick_model, shown, texts
 
-pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", extend=True)
-
 
 @pytest.fixture
 def bridge(qtbot, make_bridge):

@@ -340,8 +340,7 @@ class TestMoving:
         for key in (Qt.Key.Key_0, Qt.Key.Key_F):
             view.zoom_in()
             QTest.keyClick(view, key)
-            settled(bridge, view)
-            assert view.picture.region == (0, 0, 320, 240)
+            until(lambda: view.picture.region == (0, 0, 320, 240))
 
     def test_a_frame_of_another_size_is_shown_whole(self, bridge, view):
         shown(bridge, view, result(noise(320, 240)))

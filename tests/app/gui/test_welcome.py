@@ -9,8 +9,6 @@ from framehook.app.cameras import list_cameras
 from framehook.app.gui.theme import apply_theme
 from framehook.app.gui.welcome import WelcomeScreen
 
-pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", extend=True)  # which is about windows that nobody sees
-
 
 @pytest.fixture
 def root(tmp_path):

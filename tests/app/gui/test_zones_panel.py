@@ -15,7 +15,6 @@ from framehook.inference.callbacks.drawing import PALETTE
 from .conftest import WAIT
 from .panel_scenes import LIVE, open_and_watch, quick_model, shown, texts
 
-pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", extend=True)
 DOOR = ((0.1, 0.5), (0.9, 0.5))
 YARD = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 
