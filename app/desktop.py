@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from framehook.app.qt_environment import check_window, clear_misleading_paths, has_gui, shows_windows
+from framehook.app.qt_environment import check_window, shows_windows
 from framehook.inference.errors import FramehookError
 from framehook.inference.options import PredictOptions
 from framehook.inference.sources.demo import find_demo_clip
@@ -35,7 +34,6 @@ def open_window(
         UnknownOptionError, OptionError: an option is wrong.
     """
     PredictOptions.build(options or {})
-    clear_misleading_paths()
     check_window()
     from framehook.app.gui.launch import run_app
 
@@ -45,8 +43,10 @@ def open_window(
 def open_demo_window() -> int | None:
     """Show the demo clip in a window, over and over; None where no window can be opened here, or the clip is missing."""
     clip = find_demo_clip()
-    if clip is None or not has_gui() or not shows_windows():
+    if clip is None or not shows_windows():
         return None
-    with contextlib.suppress(FramehookError):
-        return open_window([clip], loop=True)
-    return None
+    try:
+        check_window()
+    except FramehookError:
+        return None
+    return open_window([clip], loop=True)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from framehook.app.qt_environment import check_window, clear_misleading_paths
+from framehook.app.qt_environment import check_window
 
 if TYPE_CHECKING:
     from framehook.model import Model
@@ -37,7 +37,6 @@ def show(model: Model | None = None, *sources: Any, **options: Any) -> int:
         MissingDependencyError: PyQt6, a display or a library of the system is missing; the message says what to do.
         UnknownOptionError, OptionError: an option is wrong.
     """
-    clear_misleading_paths()
     check_window()
     from framehook.app.gui.launch import run_app
 

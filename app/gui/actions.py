@@ -63,7 +63,7 @@ MENUS: Final[Mapping[str, tuple[Spec | str | None, ...]]] = {
         Spec("snapshot", "Save a &picture", ("Ctrl+S",), "Save what the chosen view shows", "snapshot", short="Picture"),
         Spec(
             "record",
-            "&Record",
+            "R&ecord",
             ("Ctrl+R",),
             "Record the video with what is drawn on it",
             "record",
@@ -83,7 +83,7 @@ MENUS: Final[Mapping[str, tuple[Spec | str | None, ...]]] = {
         ),
         Spec(
             "open_folder",
-            "Show the &folder of recordings",
+            "S&how the folder of recordings",
             ("Ctrl+Shift+F",),
             "Open the folder in the file manager",
             "open-file",
@@ -99,7 +99,7 @@ MENUS: Final[Mapping[str, tuple[Spec | str | None, ...]]] = {
         SEPARATOR,
         Spec("back", "&Back 5 seconds", ("Alt+Left",), "Go back in the file"),
         Spec("forward", "&Forward 5 seconds", ("Alt+Right",), "Go on in the file"),
-        Spec("to_start", "To the &beginning", ("Home",), "Go to the first frame of the file", in_view=True),
+        Spec("to_start", "&To the beginning", ("Home",), "Go to the first frame of the file", in_view=True),
         Spec("loop", "&Repeat", ("Ctrl+L",), "Begin files again at their end", "loop", checkable=True),
     ),
     "&View": (
@@ -193,7 +193,7 @@ SUBMENUS: Final[Mapping[str, str]] = {
     "panels": "&Panels",
     "theme": "&Theme",
     "recent_models": "Open &recent",
-    "recent_callbacks": "Load &recent",
+    "recent_callbacks": "Load re&cent",
 }
 """What the menus are called that are filled while the window lives."""
 

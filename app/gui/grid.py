@@ -110,6 +110,9 @@ class GridView(QWidget):
         if wanted != list(self._views):
             gone = {key: view for key, view in self._views.items() if key not in wanted}
             views = self._views = {key: self._views[key] if key in self._views else self._new_view(key) for key in wanted}
+            window = self.window()
+            focus = None if window is None else window.focusWidget()
+            held = focus is not None and any(view is focus or view.isAncestorOf(focus) for view in gone.values())
             for view in gone.values():
                 view.tool_changed.disconnect(self._take_tool)
                 view.let_go()
@@ -120,7 +123,11 @@ class GridView(QWidget):
             if self._enlarged not in views or len(views) < 2:
                 self._enlarge(None)
             self._order_tabs()
-        self._arrange()
+            self._arrange()
+            if held and self.current_view is not None:
+                self.current_view.setFocus()  # Qt has given the keyboard to whatever comes next in the window
+        else:
+            self._arrange()
 
     def _refuse(self, picture: Picture) -> None:
         """Give a picture back that came after its view went."""

@@ -113,6 +113,7 @@ class Handlers:
         self._fill_menus()
         self._bridge.state_changed.connect(self._show_state)
         self._bridge.selection_changed.connect(lambda chosen: self._show_state(self._bridge.state))
+        self._bridge.hooks_changed.connect(lambda: self._show_state(self._bridge.state))
         window.grid.current_changed.connect(lambda key: self._show_state(self._bridge.state))
         window.grid.enlarged_changed.connect(self._actions["enlarge"].setChecked)
         window.grid.following_changed.connect(self._actions["follow"].setChecked)
@@ -195,16 +196,17 @@ class Handlers:
 
     def _choose_source(self, page: Kind | None = None) -> None:
         def make() -> OpenSourceDialog:
-            dialog = OpenSourceDialog(self._bridge, self._window, self._store)
+            dialog = OpenSourceDialog(self._bridge, self._window, self._store, kind=page or "camera")
             dialog.chosen.connect(lambda spec, beside: self.open_spec(spec, beside=beside))
             for over in (dialog.chosen, dialog.rejected):
                 over.connect(dialog.deleteLater)
             return dialog
 
+        dialog = self._dialogs.get("source")
         self._show_dialog("source", make)
-        dialog = self._dialogs["source"]
-        if page is not None and isinstance(dialog, OpenSourceDialog):
+        if page is not None and isinstance(dialog, OpenSourceDialog):  # it was open already
             dialog.show_page(page)
+            (dialog.page.focusProxy() or dialog.page).setFocus()
 
     def _choose_file(self) -> None:
         dialog = QFileDialog(self._window, "Open videos or pictures", self._store.text("folder"), _PLAYABLE)
@@ -343,7 +345,7 @@ class Handlers:
 
     def _clear_zones(self) -> None:
         key = self._window.grid.current_key
-        before: dict[str, Points] = {} if key is None else self._bridge.state.zones.get(key, {})
+        before: dict[str, Points] = {} if key is None else self._session.state.zones.get(key, {})
         if key is None or not before:
             return
         self._session.set_zones(key, {})
@@ -368,7 +370,7 @@ class Handlers:
         self._set_loop(settings.loop)
         self._show_theme(settings.theme)
         changed = {
-            name: value for name, value in settings.options().items() if value != getattr(self._bridge.state.options, name)
+            name: value for name, value in settings.options().items() if value != getattr(self._session.state.options, name)
         }
         if changed:
             self._update(**changed)
@@ -449,7 +451,7 @@ class Handlers:
             last.triggered.connect(lambda: self._store.forget_recent(kind))
 
     def _set_layer(self, layer: str, on: bool) -> None:
-        layers = self._bridge.state.options.overlay or ()
+        layers = self._session.state.options.overlay or ()  # not the bridge's: it may be a moment behind
         there = set(layers.replace(",", " ").split() if isinstance(layers, str) else layers)
         there = there | {layer} if on else there - {layer}
         self._update(overlay=tuple(each for each in LAYERS if each in there) or None)

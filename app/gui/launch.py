@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
-from PyQt6.QtCore import QEvent, QSocketNotifier
+from PyQt6.QtCore import QEvent, QSocketNotifier, QTimer
 from PyQt6.QtWidgets import QApplication
 
 from framehook.app.cli import INTERRUPTED
@@ -21,6 +21,7 @@ from framehook.app.gui.settings_store import Store
 from framehook.app.gui.theme import apply_theme
 from framehook.app.gui.window import MainWindow
 from framehook.app.interrupt import stopping_signals
+from framehook.app.qt_environment import clear_misleading_paths
 from framehook.app.session.notes import detail_of
 from framehook.app.session.state import Level
 from framehook.inference.errors import one_line
@@ -100,6 +101,7 @@ def application() -> QApplication:
     """The application of this process, made where there is none."""
     app = QApplication.instance()
     if not isinstance(app, QApplication):
+        clear_misleading_paths()  # at the last moment: OpenCV, imported by now, has set them
         app = QApplication(sys.argv[:1])
         _kept.append(app)
     app.setApplicationName("Framehook")
@@ -144,10 +146,10 @@ class _ClosedBySignals:
         self._writer.close()
 
     def close(self, window: MainWindow) -> None:
-        """Have this window closed; at once, where a signal came before it was made."""
+        """Have this window closed; soon, where a signal came before it was made."""
         self._window = window
         if self._first is not None:
-            window.close()
+            QTimer.singleShot(0, window.close)  # an application whose only window goes before it runs would never end
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()

@@ -6,7 +6,16 @@ from typing import Any, Final
 
 from PyQt6.QtCore import QEvent, QSize, Qt
 from PyQt6.QtGui import QCloseEvent, QGuiApplication, QKeyEvent, QShowEvent
-from PyQt6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QToolBar, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import (
+    QAbstractSpinBox,
+    QApplication,
+    QLineEdit,
+    QMainWindow,
+    QStackedWidget,
+    QToolBar,
+    QVBoxLayout,
+    QWidget,
+)
 
 from framehook.app.gui.actions import Actions
 from framehook.app.gui.bridge import Bridge
@@ -191,6 +200,7 @@ class MainWindow(QMainWindow):
         self.zones.draw_requested.connect(lambda what: self.actions_by_name[f"draw_{what}"].trigger())
         for panel in (self._transport, self.zones):
             self.grid.current_changed.connect(panel.show_slot)
+        self.grid.current_changed.connect(self._focus_picture)
         self.tuning.original_toggled.connect(self.actions_by_name["original"].setChecked)
         self.actions_by_name["original"].toggled.connect(self.tuning.original.setChecked)
 
@@ -216,6 +226,11 @@ class MainWindow(QMainWindow):
                 shown.setFocus()  # so that the keys of the picture work
         names = sources_in_words(state)
         self.setWindowTitle(f"{names} – Framehook" if names else "Framehook")  # noqa: RUF001 - a dash
+
+    def _focus_picture(self, key: str | None) -> None:
+        """Give the keyboard to what was opened, or is left, so that the keys of the picture work; not while somebody types."""
+        if key is not None and not isinstance(self.focusWidget(), QLineEdit | QAbstractSpinBox):
+            self.grid.setFocus()
 
     def _show_note(self, note: Note) -> None:
         if note.level is not Level.INFO or note.text.startswith("Saved"):

@@ -172,7 +172,7 @@ class Director:
                 if not self._closed:
                     self.open(wanted.spec, add=True)
                 return
-            self._opened.append(wanted)
+            self._opened = sorted([*self._opened, wanted], key=lambda each: each.number)
             for slot, source in wanted.seat(sources):
                 playing.cast.add(source, slot.key)
                 try:

@@ -10,8 +10,10 @@ from typing import Final
 from framehook.app.session.state import PaintFigures
 from framehook.inference.stats import RECENT, Latency
 
-WINDOW: Final = 500
-"""Pictures over which latencies and times are taken: memory must not grow with the stream, and old times are forgotten."""
+SPAN: Final = 10.0
+"""Seconds before the last picture over which latencies and times are taken: a window that has become slow tells so soon."""
+WINDOW: Final = 1000
+"""Pictures over which they are taken at most: memory must not grow with the stream."""
 
 
 class PaintMeter:
@@ -23,8 +25,7 @@ class PaintMeter:
         self._shown = 0
         self._skipped = 0
         self._times: deque[float] = deque(maxlen=RECENT + 1)
-        self._latencies: deque[float] = deque(maxlen=WINDOW)
-        self._paint_ms: deque[float] = deque(maxlen=WINDOW)
+        self._recent: deque[tuple[float, float, float | None]] = deque(maxlen=WINDOW)  # when, paint_ms, latency_ms
 
     def show(self, now: float, paint_ms: float, latency_ms: float | None) -> None:
         """Count a result of which a picture was painted for the first time.
@@ -37,9 +38,7 @@ class PaintMeter:
         with self._lock:
             self._shown += 1
             self._times.append(now)
-            self._paint_ms.append(paint_ms)
-            if latency_ms is not None:
-                self._latencies.append(latency_ms)
+            self._recent.append((now, paint_ms, latency_ms))
 
     def skip(self) -> None:
         """Count a result that no picture will be painted of."""
@@ -50,7 +49,10 @@ class PaintMeter:
         """The figures at `now`, monotonic seconds."""
         with self._lock:
             shown, skipped = self._shown, self._skipped
-            times, latencies, paint_ms = list(self._times), list(self._latencies), list(self._paint_ms)
+            times, recent = list(self._times), list(self._recent)
+        since = recent[-1][0] - SPAN if recent else 0.0
+        paint_ms = [each for at, each, _ in recent if at >= since]
+        latencies = [each for at, _, each in recent if at >= since and each is not None]
         return PaintFigures(
             shown=shown,
             skipped=skipped,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,12 @@ class Opened:
     Attributes:
         spec: What to open again.
         slots: The place of each source, by its number among them; None where it was closed.
+        number: Counts wishes: their sources stand in this order, whichever answers first.
     """
 
     spec: Any
     slots: list[Slot | None] = field(default_factory=list)
+    number: int = field(default_factory=partial(next, itertools.count()))
 
     @property
     def seated(self) -> list[Slot]:

@@ -72,7 +72,7 @@ def make_window(qtbot, store):
     made = []
 
     def make(**options):
-        window = MainWindow(store, **options)
+        window = MainWindow(store, **{"options": store.settings().options(), **options})
         window.bridge.session.folder = store.settings().save_dir
         made.append(window)
         with qtbot.waitActive(window, timeout=WAIT):

@@ -23,11 +23,22 @@ def test_shown_and_skipped_results_are_counted_apart():
 def test_latency_and_painting_time_are_those_of_the_pictures():
     meter = PaintMeter()
     for number in range(1, 101):
-        meter.show(float(number), 1.0 if number <= 60 else 50.0, float(number))
-    figures = meter.figures(100.0)
+        meter.show(number / 20, 1.0 if number <= 60 else 50.0, float(number))
+    figures = meter.figures(5.0)
     assert figures.latency.p50 == pytest.approx(50.5)
     assert figures.latency.p95 == pytest.approx(95.05)
     assert figures.paint_ms == 1.0
+
+
+def test_a_window_that_has_become_slow_tells_so_within_seconds():
+    meter = PaintMeter()
+    for number in range(600):
+        meter.show(number / 30, 2.0, 20.0)
+    for number in range(60):
+        meter.show(20 + number / 5, 200.0, 400.0)
+    figures = meter.figures(32.0)
+    assert figures.latency.p50 == 400.0
+    assert figures.paint_ms == 200.0
 
 
 def test_a_picture_that_nobody_waited_for_has_no_latency_but_counts():

@@ -77,6 +77,11 @@ class TestPictures:
         assert picture.region == (0, 0, 160, 90)
         assert picture.scale == 1
 
+    def test_a_frame_that_is_hardly_too_large_is_shrunk_by_cubic_interpolation(self, desk):
+        pixels = noise(400, 200)
+        picture = desk.picture_of(result_of(pixels), Viewport((380, 190)))
+        assert np.array_equal(picture.pixels[:, :, :3], cv2.resize(pixels, (380, 190), interpolation=cv2.INTER_CUBIC))
+
     def test_a_large_frame_is_shrunk_by_areas_into_the_middle_of_the_view(self, desk):
         pixels = noise(400, 200)
         picture = desk.picture_of(result_of(pixels), Viewport((100, 90)))

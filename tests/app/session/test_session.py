@@ -19,6 +19,7 @@ from ...servers.mjpeg import MjpegServer  # noqa: TID252 - servers that several 
 
 LIVE = "testsrc:320x240@30:live"
 ENDLESS = "testsrc:320x240@30"
+PATIENCE = 20.0
 SHORT = "testsrc:320x240@30:15"
 
 
@@ -363,6 +364,33 @@ def test_many_starts_and_switches_leave_no_thread_file_or_memory_behind(watch, c
 
     before = around(3)
     assert around(20) <= before
+
+
+def test_sources_stand_in_the_order_in_which_they_were_opened_whichever_answers_first(watch):
+    with MjpegServer(fps=25) as server:
+        watcher = watch()
+        for spec in (LIVE, server.url, "testsrc:160x120@30:live"):
+            watcher.session.open(spec, add=True)
+        watcher.until(lambda: len(watcher.pictures) == 3)
+        assert [slot.spec for slot in watcher.state.slots] == [LIVE, server.url, "testsrc:160x120@30:live"]
+
+
+def test_an_option_that_changes_while_a_model_is_taken_stays_changed(watch):
+    model, entered, go = Model(), threading.Event(), threading.Event()
+    check = model.detector.check
+
+    def held(options):
+        entered.set()
+        go.wait(PATIENCE)
+        check(options)
+
+    model.detector.check = held
+    watcher = watch(model=model)
+    assert entered.wait(PATIENCE)
+    watcher.session.update(conf=0.77)
+    go.set()
+    watcher.until(lambda: watcher.state.model is not None)
+    assert watcher.state.options.conf == 0.77
 
 
 def test_a_zone_keeps_its_colour_when_it_is_moved_or_renamed_and_gives_it_to_no_other(watch):
