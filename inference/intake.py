@@ -41,6 +41,7 @@ class Intake:
         self._closed = False
         self._farewells: deque[SourceChange] = deque(maxlen=FORMER)  # of sources that were removed
         self._former: deque[Standing] = deque(maxlen=FORMER)
+        self._due: set[Feed] = set()  # whose turn it is alone while the run steps from one to the other
 
     # What there is --------------------------------------------------------------------------------------------------------
 
@@ -139,6 +140,7 @@ class Intake:
                             return self._news() if telling else None
                         feed = self._next_ready()
                         if feed is not None:
+                            self._due.discard(feed)
                             self._turns.remove(feed)
                             self._turns.append(feed)
                             return feed
@@ -154,7 +156,7 @@ class Intake:
 
     def _next_ready(self) -> Feed | None:
         """The first in turn that has a frame; all are asked, as the first question starts a feed. Holds the condition."""
-        ready = [feed for feed in self._turns if feed.ready()]
+        ready = [feed for feed in self._turns if feed.ready() and (not self._due or feed in self._due)]
         return ready[0] if ready else None
 
     def _all_over(self) -> bool:
@@ -238,14 +240,27 @@ class Intake:
         with self.gate.changed:
             for feed in self._feeds:
                 feed.pause()
+            self._due.clear()
             self.gate.pause()
 
-    def step(self, count: int) -> None:
-        """Pause, and let `count` batches through."""
+    def resume(self) -> None:
+        """Go on."""
+        with self.gate.changed:
+            self._due.clear()
+            self.gate.resume()
+
+    def step(self, count: int, which: Sequence[str | SourceInfo] | None = None) -> None:
+        """Pause, and let `count` batches through; or one frame of each of these sources.
+
+        Raises:
+            OptionError: there is no such source.
+        """
+        due = {self.find(each) for each in which or ()}
         with self.gate.changed:
             if not self.gate.paused:
                 self.pause()
-            self.gate.step(count)
+            self._due |= {feed for feed in due if not feed.over}
+            self.gate.step(count if which is None else len(due))
 
     def seek(self, seconds: float, which: str | SourceInfo | None = None) -> None:
         """Go to a media time, in one source or in all that have positions.

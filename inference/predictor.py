@@ -125,11 +125,15 @@ class Predictor:
 
     def resume(self) -> None:
         """Go on after `pause` or `step`."""
-        self._intake.gate.resume()
+        self._intake.resume()
 
-    def step(self, count: int = 1) -> None:
-        """Pause, and let `count` batches through."""
-        self._intake.step(count)
+    def step(self, count: int = 1, sources: Sequence[str | SourceInfo] | None = None) -> None:
+        """Pause, and let `count` batches through; or one batch of each of these sources.
+
+        Raises:
+            OptionError: there is no such source.
+        """
+        self._intake.step(count, sources)
 
     def seek(self, seconds: float, source: str | SourceInfo | None = None) -> None:
         """Go to a media time in seconds, in one source or in all that have positions.

@@ -8,6 +8,7 @@ import logging
 import threading
 import warnings
 import weakref
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self, Unpack
 
@@ -102,9 +103,17 @@ class Run:
         """Go on after `pause` or `step`."""
         self.predictor.resume()
 
-    def step(self, count: int = 1) -> None:
-        """Pause, and let `count` batches through."""
-        self.predictor.step(count)
+    def step(self, count: int = 1, sources: Sequence[str | SourceInfo] | None = None) -> None:
+        """Pause, and let `count` batches through.
+
+        Args:
+            count: How many.
+            sources: Instead of any `count`, one of each of these: of several, whichever is ready has its turn otherwise.
+
+        Raises:
+            OptionError: there is no such source.
+        """
+        self.predictor.step(count, sources)
 
     def seek(self, seconds: float, source: str | SourceInfo | None = None) -> None:
         """Go to a media time in seconds, in one source or in all that have positions.

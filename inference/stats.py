@@ -99,8 +99,8 @@ class Stats:
         fps: Frames per second over the whole run.
         fps_recent: Frames per second over the last `RECENT` frames and the time since: it sinks when nothing comes.
         latency: Capture to hand-over in milliseconds, or None before the first frame.
-        speed: Mean milliseconds a frame spent in each of `STAGES`, over the last `WINDOW` frames. Stages overlap where files are
-            computed ahead.
+        speed: Mean milliseconds a frame spent in each of `STAGES`, over the last `WINDOW` frames. Stages overlap where files
+            are computed ahead.
         speed_recent: As `speed`, over the last `RECENT` frames: it shows within seconds what became slower.
         detections: Boxes handed on.
         sources: The figures of each source, by its `SourceInfo.group`.

@@ -241,7 +241,7 @@ class Handlers:
 
     def _reload_callbacks(self) -> None:
         for file in self._session.hooks.files:
-            self._session.reload_hooks(file.path)
+            self._session.load_hooks(file.path)
 
     # Saving -------------------------------------------------------------------------------------------------------------------
 

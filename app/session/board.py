@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from framehook.app.session.notes import Notes, detail_of
-from framehook.app.session.state import Level, SessionState
+from framehook.app.session.state import Level, SessionState, ZonesOfSlot
 from framehook.inference.errors import FramehookError, one_line
 from framehook.inference.options import PredictOptions
 
@@ -26,7 +26,7 @@ class Board:
         self.state = state
         self.notes = Notes(wake)
         self._wake = wake
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a destructor that runs in here may log, and a note be added
 
     def change(self, **changes: Any) -> None:
         """Replace parts of the state."""
@@ -34,7 +34,14 @@ class Board:
             self.state = replace(self.state, **changes)
         self._wake()
 
-    def choose(self, changes: dict[str, Any]) -> PredictOptions:
+    def put_zones(self, key: str, zones: ZonesOfSlot | None) -> None:
+        """Show the zones of a slot; None where it is gone."""
+        with self._lock:
+            others = {other: drawn for other, drawn in self.state.zones.items() if other != key}
+            self.state = replace(self.state, zones=others if zones is None else {**others, key: dict(zones)})
+        self._wake()
+
+    def choose(self, changes: Mapping[str, Any]) -> PredictOptions:
         """Change options and return those from before.
 
         Raises:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
-
-log = logging.getLogger("framehook")
 
 Job = Callable[[], object]
 
@@ -31,11 +28,15 @@ class Desk:
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._asides: set[threading.Thread] = set()
         self._lock = threading.Lock()
+        self._closed = False
         self._thread.start()
 
-    def hand_in(self, job: Job) -> None:
-        """Have a job done after those before it; from any thread."""
-        self._jobs.put(job)
+    def hand_in(self, job: Job) -> bool:
+        """Have a job done after those before it; from any thread. False where the desk is closed, and it never will be."""
+        with self._lock:
+            if not self._closed:
+                self._jobs.put(job)
+            return not self._closed
 
     def aside(self, name: str, job: Job) -> None:
         """Do a long job beside the others."""
@@ -56,10 +57,12 @@ class Desk:
 
     def close(self) -> None:
         """Do what was handed in so far, and nothing after it."""
-        self._jobs.put(None)
+        with self._lock:
+            self._closed = True
+            self._jobs.put(None)
 
     def join(self, remaining: Callable[[], float]) -> bool:
-        """Wait for the end of everything.
+        """Once it is closed, wait for the end of everything.
 
         Args:
             remaining: How many seconds are left.
@@ -67,11 +70,12 @@ class Desk:
         Returns:
             False where something still goes on.
         """
+        self._thread.join(max(0.0, remaining()))
         with self._lock:
-            threads = [self._thread, *self._asides]
-        for thread in threads:
+            asides = list(self._asides)
+        for thread in asides:
             thread.join(max(0.0, remaining()))
-        return not any(thread.is_alive() for thread in threads)
+        return not any(thread.is_alive() for thread in (self._thread, *asides))
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -79,3 +83,4 @@ class Desk:
                 job()
             except BaseException as error:  # noqa: BLE001 - one job that fails must not end the others
                 self._failed(error)
+            del job  # a thread that waits must not keep what it did last alive

@@ -1,78 +1,104 @@
-"""Decides what plays: sources and models are opened aside, and a run begins when the one before has ended."""
+"""Decides what plays: what is wished for is opened aside, and a run begins when the one before has ended."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple
 
 from framehook.app.session.board import Board
 from framehook.app.session.desk import Desk
 from framehook.app.session.hooks import Hooks
+from framehook.app.session.loading import ModelLoader, facts_of, fitting
+from framehook.app.session.opening import Opener, close_all
 from framehook.app.session.playing import Playing
 from framehook.app.session.renderer import Renderer
-from framehook.app.session.slots import Cast, Opened, display_name
-from framehook.app.session.state import Level, ModelFacts, Phase, Slot, TakeKind
-from framehook.app.session.takes import Takes
+from framehook.app.session.slots import Cast, Opened, device_of, display_name
+from framehook.app.session.state import Level, Phase, Slot
 from framehook.app.session.zoning import Zoning
 from framehook.inference.callbacks import Callbacks
+from framehook.inference.callbacks.tracking import check_tracker
 from framehook.inference.connection import SourceChange, SourceState
-from framehook.inference.errors import FramehookError, OptionError, one_line
+from framehook.inference.errors import FramehookError, OptionError, RunError, one_line
 from framehook.inference.frame import SourceInfo
-from framehook.inference.network import image_input, takes_frames
 from framehook.inference.options import AT_START, PredictOptions
-from framehook.inference.predictor import check_options
-from framehook.inference.sources import Source, open_sources
+from framehook.inference.predictor import Predictor, check_options
+from framehook.inference.sources import Source
 from framehook.inference.stats import Stats
 from framehook.model import Model
 
-ACTIVE: Final = (Phase.PLAYING, Phase.PAUSED)
-
-Seats: TypeAlias = list[tuple[Opened, list[tuple[Slot, Source]]]]
-"""What was opened, and the place of each source."""
+TOLD: Final = 1000
+"""Sources of which it is remembered that their beginning was told."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Next:
-    """What begins once the run under way has ended.
+class Seat(NamedTuple):
+    """A source that is open, and its place."""
+
+    slot: Slot
+    source: Source
+
+
+@dataclass(slots=True, eq=False)
+class Plan:
+    """What is to play in place of what plays.
 
     Attributes:
-        begin: Called then.
-        seats: Open sources that it holds, to be closed where something else begins instead.
+        wishes: What is to be opened, in the order in which it was wished for.
+        at: Seconds at which files begin, by slot.
+        paused: Whether it begins paused.
+        release_first: Whether what plays holds what is wished for (a camera, say), so that its end comes first.
+        begun: Whether it is being opened.
+        open: What is open by now.
+        failed: Why the others are not.
     """
 
-    begin: Callable[[], None]
-    seats: Seats = field(default_factory=list)
+    wishes: list[Opened]
+    at: dict[str, float] = field(default_factory=dict)
+    paused: bool = False
+    release_first: bool = False
+    begun: bool = False
+    open: dict[int, list[Source]] = field(default_factory=dict)
+    failed: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything was opened, or has failed."""
+        return all(wish.number in self.open or wish.number in self.failed for wish in self.wishes)
+
+    def discard(self) -> None:
+        """Close what is open of it."""
+        close_all(source for sources in self.open.values() for source in sources)
+        self.open = {}
 
 
 class Director:
-    """The decisions of a session. Everything belongs to the desk, save for what is said to be for any thread."""
+    """The decisions of a session. Everything belongs to the desk, save for what is said to be for any thread.
 
-    def __init__(
-        self, board: Board, desk: Desk, callbacks: Callbacks, *, renderer: Renderer, hooks: Hooks, takes: Takes
-    ) -> None:
+    What is to be is in three places: the run that plays (until it has ended), the plan for what is to play in its place, and
+    the model. Whatever happens, `_advance` looks at the three and takes the next step; `_show` says how they stand.
+    """
+
+    def __init__(self, board: Board, desk: Desk, callbacks: Callbacks, *, renderer: Renderer, hooks: Hooks) -> None:
         """Nothing plays yet."""
         self._board = board
         self._desk = desk
         self._callbacks = callbacks
         self._renderer = renderer
         self._hooks = hooks
-        self._takes = takes
+        self._opener = Opener(board, desk)
+        self._loader = ModelLoader(board, desk, self.take_model, self._no_model)
         self.zoning = Zoning(callbacks, self.key_of)
         self._model: Model | None = None
-        self._load_number = 0
-        self._loading = False
-        self._opened: list[Opened] = []
-        self._cast = Cast()
+        self._opened: list[Opened] = []  # what has a place on the screen
+        self._plan: Plan | None = None
+        self._epoch = 0  # what is opened beside an earlier one is not wanted any more
         self._playing: Playing | None = None
+        self._cast = Cast()
         self._stats: Stats | None = None
-        self._next: _Next | None = None
-        self._attempt = 0  # counts what is to replace what plays; one that is overtaken is put away when it comes
-        self._pending = False  # whether the last of them goes on
-        self._beside: list[Any] = []  # what is to be opened beside it then
+        self._failed = False  # whether the last run or plan did
+        self._told: dict[str, None] = {}
         self._closed = False
 
     # For any thread -----------------------------------------------------------------------------------------------------------
@@ -86,10 +112,20 @@ class Director:
         playing = self._playing
         return self._stats if playing is None else playing.run.stats
 
-    def source_changed(self, change: SourceChange, key: str) -> bool:
-        """In the playing thread: take note of a change; returns whether a file that has ended begins again."""
-        self._desk.hand_in(partial(self._note_change, change, key))
-        return self._board.state.loop
+    @property
+    def predictor(self) -> Predictor | None:
+        """The engine of the run under way."""
+        playing = self._playing
+        return None if playing is None else playing.run.predictor
+
+    def begins_again(self, change: SourceChange) -> bool:
+        """Whether a file that has ended is to be played again at once; one without frames would begin again for ever."""
+        at_end = change.state is SourceState.ENDED and not change.reason
+        return at_end and self._board.state.loop and not change.source.live and bool(change.source.frame_count)
+
+    def source_changed(self, change: SourceChange, key: str) -> None:
+        """Take note of a change of a source."""
+        self._desk.hand_in(partial(self._note_change, change, key, self.begins_again(change)))
 
     def close(self) -> None:
         """Begin nothing any more, and end what plays."""
@@ -97,287 +133,282 @@ class Director:
         playing = self._playing
         if playing is not None:
             playing.stop()
-        self._desk.hand_in(self._put_all_away)
+        self._desk.hand_in(self.stop)
 
     def join(self, timeout: float) -> bool:
         """Once the desk is closed: wait for the end of the run; False where it did not come in time."""
         playing = self._playing
         return playing is None or playing.join(timeout)
 
-    # Opening ------------------------------------------------------------------------------------------------------------------
+    # Wishes -------------------------------------------------------------------------------------------------------------------
 
     def open(self, spec: Any, *, add: bool) -> None:
         """Open something, in place of what is open or beside it."""
-        if add and self._pending:
-            self._beside.append(spec)
-            return
-        self._beside.clear()
-        if add and not (self._playing is not None and self._board.state.phase in ACTIVE) and self._opened:
-            self._open([*self._opened, Opened(spec)])  # the others have ended: all of them start together
-        elif add and self._opened:
-            self._open_beside(Opened(spec))
-        else:
-            self._open([Opened(spec)])
-
-    def _open(self, wanted: list[Opened], *, at: Mapping[str, float] | None = None, paused: bool = False) -> None:
-        """Open sources aside, to play them in place of what plays."""
         if self._closed:
             return
-        self._attempt += 1
-        attempt = self._attempt
-        self._pending = True
-        if self._playing is not None and self._excludes(wanted):
-            self._when_free(_Next(partial(self._open, wanted, at=at, paused=paused)))
-            return
-        if self._board.state.phase not in ACTIVE:
-            self._board.change(phase=Phase.OPENING)
-        self._need_model()
-
-        def finish(found: list[tuple[Opened, list[Source]]]) -> None:
-            if self._closed or attempt != self._attempt:
-                _close(source for _, sources in found for source in sources)
-                return
-            seats = [(each, each.seat(sources)) for each, sources in found]
-            self._when_free(_Next(partial(self._start, seats, at or {}, paused), seats))
-
-        def give_up() -> None:
-            if attempt != self._attempt:
-                return
-            if self._board.state.phase is Phase.OPENING:
-                self._board.change(phase=Phase.FAILED if self._opened else Phase.IDLE)
-            self._settle()
-
-        self._open_aside(wanted, finish, give_up)
-
-    def _give_up_opening(self) -> None:
-        self._attempt += 1
-        self._pending = False
-        self._beside.clear()
-
-    def _settle(self) -> None:
-        """An attempt has come to its end: open what is to be beside it."""
-        self._pending = False
-        waiting, self._beside = self._beside, []
-        for spec in waiting:
-            self.open(spec, add=True)
-
-    def _open_beside(self, wanted: Opened) -> None:
-        """Open a source aside, to take it into the run under way."""
-
-        def finish(found: list[tuple[Opened, list[Source]]]) -> None:
-            playing = self._playing
-            sources = found[0][1]
-            if self._closed or playing is None or playing.stopped:
-                _close(sources)
-                if not self._closed:
-                    self.open(wanted.spec, add=True)
-                return
-            self._opened = sorted([*self._opened, wanted], key=lambda each: each.number)
-            for slot, source in wanted.seat(sources):
-                playing.cast.add(source, slot.key)
-                try:
-                    playing.run.predictor.add_source(source)
-                except FramehookError as error:
-                    source.close()
-                    self._board.report(error)
-            self._show_slots()
-
-        self._open_aside([wanted], finish, lambda: None)
-
-    def _open_aside(
-        self,
-        wanted: list[Opened],
-        finish: Callable[[list[tuple[Opened, list[Source]]]], None],
-        give_up: Callable[[], None],
-    ) -> None:
-        """Open sources on a thread of its own, and go on at the desk with all of them, or without any."""
-        busy = f"opening {', '.join(display_name(each.spec) for each in wanted)}"
-        self._board.busy(busy)
-
-        def fail(error: Exception) -> None:
-            self._board.done(busy)
-            if not self._closed:
-                self._board.report(error)
-                give_up()
-
-        def succeed(found: list[tuple[Opened, list[Source]]]) -> None:
-            self._board.done(busy)
-            finish(found)
-
-        def work() -> None:
-            found: list[tuple[Opened, list[Source]]] = []
-            try:
-                for each in wanted:
-                    found.append((each, list(open_sources(each.spec))))  # noqa: PERF401 - those opened are known on failure
-            except Exception as error:  # noqa: BLE001 - a source of the user's own may raise anything
-                _close(source for _, sources in found for source in sources)
-                self._desk.hand_in(partial(fail, error))
-                return
-            self._desk.hand_in(partial(succeed, found))
-
-        self._desk.aside("framehook-open", work)
-
-    def _excludes(self, wanted: list[Opened]) -> bool:
-        """Whether what plays holds what is wanted: a camera is given to one at a time."""
-        held = {str(slot.spec) for slot in self._board.state.slots if slot.source is not None and slot.source.live}
-        return any(str(each.spec) in held for each in wanted)
+        wish = Opened(spec)
+        if not add or not (self._plan is not None or self._opened):
+            self._set_plan(Plan([wish], release_first=self._holds(spec)))
+        elif self._holds(spec):
+            self._board.note(Level.WARNING, f"{display_name(spec)} is open already")
+        elif self._plan is not None:
+            self._plan.wishes.append(wish)
+            if self._plan.begun:
+                self._open(self._plan, wish)
+        elif self._steerable is not None:
+            self._opener.open(wish, partial(self._join_in, self._epoch))
+        else:
+            self._set_plan(Plan([*self._opened, wish]))  # the others have ended: all of them start together
 
     def close_slot(self, key: str) -> None:
         """Close one of the sources."""
         slot = self._board.state.slot(key)
         if slot is None:
             return
-        for each in self._opened:
-            each.replace(key, None)
-        self._opened = [each for each in self._opened if each.seated]
+        for wish in self._opened:
+            wish.replace(key, None)
+        self._opened = [wish for wish in self._opened if wish.seated]
         self._cast.remove(key)
         self._forget(key)
-        self._show_slots()
         playing = self._playing
-        if not self._opened:
-            self._give_up_opening()
-            self._when_free(_Next(partial(self._board.change, phase=Phase.IDLE)))
+        if not self._opened and self._plan is None:
+            self.stop()
         elif playing is not None and slot.source is not None:
             # Waiting until a source is released takes a while.
-            self._desk.aside("framehook-close", partial(self._release, playing, slot))
+            self._desk.aside("framehook-close", partial(self._release, playing, slot, slot.source))
+        self._show()
 
-    def _release(self, playing: Playing, slot: Slot) -> None:
-        """Aside: have a run let go of a source."""
-        if slot.source is not None:
-            with suppress(OptionError):  # it has gone by itself
-                playing.run.remove_source(slot.source.id)
-        self._renderer.forget(slot.key)  # once more: a frame may have been under way
-
-    def _forget(self, key: str) -> None:
-        """A slot is gone for good."""
-        self._renderer.forget(key)
-        self.zoning.forget(key)
-        zones = self._board.state.zones
-        self._board.change(zones={other: drawn for other, drawn in zones.items() if other != key})
-
-    # The model ----------------------------------------------------------------------------------------------------------------
-
-    def _need_model(self) -> None:
-        if self._model is None and not self._loading:
-            self.load(None, Model)
-
-    def load(self, spec: str | Path | None, load: Callable[[], Model]) -> None:
-        """Load a model aside, and go on with it."""
-        if self._closed:
-            return
-        self._load_number += 1
-        self._loading = True
-        number = self._load_number
-        busy = f"loading {'the bundled detector' if spec is None else Path(spec).name}"
-        self._board.busy(busy)
-
-        def fail(error: Exception) -> None:
-            self._board.done(busy)
-            if self._closed:
-                return
-            self._board.report(error)
-            if number == self._load_number:
-                self._loading = False
-                if self._model is None:
-                    self._go_on()  # what waits for a model learns that there is none
-
-        def succeed(model: Model) -> None:
-            self._board.done(busy)
-            if not self._closed and number == self._load_number:
-                self.take_model(model, spec)
-
-        def work() -> None:
-            try:
-                model = load()
-                if self._board.state.options.tracker is not None:
-                    import trackers  # noqa: F401 - slow to import, which is better done now than at the first frame
-            except Exception as error:  # noqa: BLE001 - a damaged file may fail anywhere
-                self._desk.hand_in(partial(fail, error))
-                return
-            self._desk.hand_in(partial(succeed, model))
-
-        self._desk.aside("framehook-load", work)
+    def load(self, spec: str | Path | None, make: Callable[[], Model]) -> None:
+        """Load a model, and go on with it."""
+        if not self._closed:
+            self._loader.load(spec, make)
 
     def take_model(self, model: Model, spec: str | Path | None) -> None:
         """Go on with a model that is loaded."""
-        self._loading = False
-        try:
-            check_options(self._board.state.options, model.detector)
-        except FramehookError as error:
-            self._board.choose({"classes": None, "imgsz": None})  # and no others: some may be changed just now
-            self._board.note(Level.WARNING, f"{one_line(error)}. All classes are shown, at the model's own input size")
+        if self._closed:
+            return
+        changes, told = fitting(self._board.state.options, model)
+        if told:
+            self._board.note(Level.WARNING if changes else Level.ERROR, told)
         model.callbacks = self._callbacks
         self._model = model
+        # Checking takes a while: only what does not fit is changed, so that what the user chose meanwhile stays.
+        self._board.choose(changes)
         self._board.change(model=facts_of(model, spec))
-        if self._playing is not None:
+        if self._plan is None and self._steerable is not None:
             self._restart()
         else:
-            self._go_on()
+            self._advance()
+
+    # Steering -----------------------------------------------------------------------------------------------------------------
+
+    @property
+    def _steerable(self) -> Playing | None:
+        """The run under way, unless its end was asked for."""
+        playing = self._playing
+        return None if playing is None or playing.stopped else playing
+
+    def play(self) -> None:
+        """Go on, or start again."""
+        if self._steerable is not None:
+            self._steerable.run.resume()
+        elif self._plan is not None:
+            self._plan.paused = False
+        else:
+            self._start_again()
+        self._show()
+
+    def pause(self) -> None:
+        """Hold."""
+        if self._steerable is not None:
+            self._steerable.run.pause()
+        elif self._plan is not None:
+            self._plan.paused = True
+        self._show()
+
+    def stop(self) -> None:
+        """End the run, and whatever was to follow it."""
+        self._epoch += 1
+        plan, self._plan = self._plan, None
+        if plan is not None:
+            plan.discard()
+        if self._playing is not None:
+            self._playing.stop()
+        self._failed = False
+        self._show()
+
+    def step(self) -> None:
+        """Pause, and show one frame more."""
+        if self._steerable is not None:
+            self._steerable.run.step()
+        elif self._plan is not None:
+            self._plan.paused = True
+        else:
+            self._start_again(paused=True)
+        self._show()
+
+    def seek(self, seconds: float, key: str | None) -> None:
+        """Go to a time of a file, or of all."""
+        slots = [slot for slot in self._board.state.slots if slot.seekable and key in (None, slot.key)]
+        at = {slot.key: seconds for slot in slots}
+        if not slots:
+            return
+        playing = self._steerable
+        if playing is not None:
+            ids = [slot.source.id for slot in slots if slot.source is not None]
+            for each in ids:
+                playing.run.seek(seconds, each)
+            if playing.run.paused:
+                playing.run.pause()  # takes back steps that were not taken yet
+                playing.run.step(sources=ids)  # so that the frames there are shown
+        elif self._plan is not None:
+            self._plan.at.update(at)
+        else:
+            self._start_again(at, paused=True)
+
+    def update(self, changes: Mapping[str, Any], before: PredictOptions) -> None:
+        """Put options in force that were changed, or take the change back where they cannot be."""
+        wanted = before.replace(changes)
+        try:
+            if self._model is not None:
+                check_options(wanted, self._model.detector)
+            elif wanted.tracker is not None:
+                check_tracker(wanted.tracker, wanted.tracker_options or {})
+        except FramehookError as error:
+            self._board.report(error)
+            now = self._board.state.options
+            self._board.choose({name: getattr(before, name) for name in changes if getattr(now, name) == getattr(wanted, name)})
+            return
+        if self._steerable is None:
+            return
+        if not any(name in AT_START for name in changes):
+            self._steerable.run.update(**changes)
+        elif self._plan is None:
+            self._restart()
+
+    # Planning -----------------------------------------------------------------------------------------------------------------
+
+    def _set_plan(self, plan: Plan) -> None:
+        """Have something else play; what was planned before is not wanted any more."""
+        self._epoch += 1
+        former, self._plan = self._plan, plan
+        if former is not None:
+            former.discard()
+        if self._model is None and not self._loader.loading:
+            self._loader.load(None, Model)
+        self._advance()
+
+    def _restart(self) -> None:
+        """Start the run anew, files where they are."""
+        at = {}
+        for slot in self._board.state.slots:
+            last = self._renderer.last(slot.key)
+            if slot.seekable and last is not None and last.frame.pts is not None:
+                at[slot.key] = last.frame.pts
+        paused = self._steerable is not None and self._steerable.run.paused
+        self._set_plan(Plan(list(self._opened), at, paused, release_first=True))
+
+    def _start_again(self, at: Mapping[str, float] | None = None, *, paused: bool = False) -> None:
+        """Start what has ended."""
+        if self._opened and not self._closed:
+            self._set_plan(Plan(list(self._opened), dict(at or {}), paused, release_first=True))
+
+    def _advance(self) -> None:
+        """Take the next step that can be taken towards what is planned."""
+        plan = self._plan
+        if plan is None or self._closed:
+            pass
+        elif plan.release_first and self._playing is not None:
+            self._playing.stop()
+        elif not plan.begun:
+            plan.begun = True
+            for wish in list(plan.wishes):
+                self._open(plan, wish)
+        elif not plan.complete:
+            pass
+        elif not plan.open or (self._model is None and not self._loader.loading):
+            self._give_up(plan)
+        elif self._model is None:
+            pass
+        elif self._playing is not None:
+            self._playing.stop()
+        else:
+            self._plan = None
+            self._start(self._model, plan)
+        self._show()
+
+    def _open(self, plan: Plan, wish: Opened) -> None:
+        self._opener.open(wish, partial(self._answered, plan))
+
+    def _answered(self, plan: Plan, wish: Opened, outcome: list[Source] | Exception) -> None:
+        """A wish of a plan was opened, or not."""
+        if isinstance(outcome, Exception):
+            if not self._closed:
+                self._board.report(outcome)
+            plan.failed[wish.number] = one_line(outcome)
+        elif plan is not self._plan or self._closed:
+            close_all(outcome)
+        else:
+            plan.open[wish.number] = outcome
+        if plan is self._plan:
+            self._advance()
+
+    def _give_up(self, plan: Plan) -> None:
+        """Nothing can be played of a plan; what plays goes on, if anything does."""
+        self._plan = None
+        plan.discard()
+        self._failed = self._playing is None
+        for wish in self._opened:
+            if wish.number in plan.failed:
+                wish.mark_failed(plan.failed[wish.number])
+
+    def _no_model(self) -> None:
+        """A model could not be loaded; what waits for one learns that there is none."""
+        self._advance()
 
     # Beginning and ending -----------------------------------------------------------------------------------------------------
 
-    def _when_free(self, following: _Next) -> None:
-        """Begin something once the run under way, if there is one, has ended."""
-        self._drop_next()
-        self._next = following
-        if self._playing is not None:
-            self._playing.stop()
-        else:
-            self._go_on()
-
-    def _go_on(self) -> None:
-        following, self._next = self._next, None
-        if following is not None:
-            following.begin()
-
-    def _drop_next(self) -> None:
-        following, self._next = self._next, None
-        if following is not None:
-            _close(source for _, seated in following.seats for _, source in seated)
-
-    def _start(self, seats: Seats, at: Mapping[str, float], paused: bool) -> None:
-        """Play what was opened."""
-        if self._model is None and self._loading:
-            self._next = _Next(partial(self._start, seats, at, paused), seats)
-            return
-        here = [(slot, source) for each, seated in seats for slot, source in seated if slot in each.seated]
-        _close(source for _, seated in seats for slot, source in seated if (slot, source) not in here)
-        former = {slot.key for slot in self._board.state.slots}
-        self._opened = [each for each, _ in seats if each.seated]
-        for key in former - {slot.key for slot, _ in here}:
+    def _start(self, model: Model, plan: Plan) -> None:
+        """Play what was opened; what could not be opened keeps the place that it had."""
+        seats: list[Seat] = []
+        for wish in plan.wishes:
+            if wish.number in plan.open:
+                seats += [Seat(slot, source) for slot, source in wish.seat(plan.open[wish.number])]
+            else:
+                wish.mark_failed(plan.failed[wish.number])
+        self._opened = [wish for wish in plan.wishes if wish.seated]
+        for key in {slot.key for slot in self._board.state.slots} - {slot.key for wish in self._opened for slot in wish.seated}:
             self._forget(key)
-        self._show_slots()
-        if self._closed or self._model is None or not here:
-            _close(source for _, source in here)
-            self._board.change(phase=Phase.FAILED if here else Phase.IDLE)
-            self._settle()
-            return
+        self._failed = not seats
+        if not seats:
+            return  # all of them were closed meanwhile
         try:
-            self._play_run(self._model, here, at, paused)
+            self._play(model, seats, plan)
         except Exception as error:  # noqa: BLE001 - the window stays, whatever it is
-            _close(source for _, source in here)
+            close_all(source for _, source in seats)
             self._board.report(error)
-            self._board.change(phase=Phase.FAILED)
-        self._settle()
+            self._failed = True
 
-    def _play_run(self, model: Model, here: list[tuple[Slot, Source]], at: Mapping[str, float], paused: bool) -> None:
+    def _play(self, model: Model, seats: list[Seat], plan: Plan) -> None:
         cast = Cast()
-        for slot, source in here:
+        for slot, source in seats:
             cast.add(source, slot.key)
-        run = model.predict(here[0][1], stream=True, **_arguments(self._board.state.options))
-        for _, source in here[1:]:
+        options = self._board.state.options
+        arguments = {each.name: getattr(options, each.name) for each in fields(options)}
+        run = model.predict(seats[0].source, stream=True, **arguments)
+        for _, source in seats[1:]:
             run.predictor.add_source(source)
-        for slot, source in here:
-            if slot.key in at and source.seekable:
-                run.seek(at[slot.key], source.info)
-        if paused:
-            run.step()
+        for slot, source in seats:
+            if slot.key in plan.at and source.seekable:
+                run.seek(plan.at[slot.key], source.info)
+        if plan.paused:
+            run.step(sources=[source.info for _, source in seats])
         self._cast = cast
         number = self._board.state.run + 1
         self._renderer.begin(number)
         self._hooks.attach(run.predictor.callbacks)
-        self._playing = Playing(run, cast, self._ended)
-        self._board.change(phase=Phase.PAUSED if paused else Phase.PLAYING, run=number)
+        self._playing = Playing(run, self._ended)
+        self._board.change(run=number)
         self._playing.start()
 
     def _ended(self, playing: Playing, failure: BaseException | None) -> None:
@@ -388,152 +419,99 @@ class Director:
         self._stats = playing.run.stats
         self._playing = None
         self._hooks.detach()
+        self._failed = failure is not None
         if failure is not None:
             self._board.report(failure)
-        if self._next is not None:
-            self._go_on()
-        elif self._opened:
-            self._board.change(phase=Phase.ENDED if failure is None else Phase.FAILED)
+        self._advance()
 
-    def _restart(self) -> None:
-        """Start the run anew, files where they are."""
-        at = {}
-        for slot in self._board.state.slots:
-            last = self._renderer.last(slot.key)
-            if slot.seekable and last is not None and last.frame.pts is not None:
-                at[slot.key] = last.frame.pts
-        paused = self._board.state.phase is Phase.PAUSED
-        self._attempt += 1
-        self._when_free(_Next(partial(self._open, list(self._opened), at=at, paused=paused)))
-
-    def _put_all_away(self) -> None:
-        """At the end."""
-        self._drop_next()
-        if self._playing is not None:
-            self._playing.stop()
-
-    # Steering -----------------------------------------------------------------------------------------------------------------
-
-    @property
-    def _steerable(self) -> Playing | None:
-        """The run under way, unless its end was asked for."""
-        playing = self._playing
-        return None if playing is None or playing.stopped else playing
-
-    @property
-    def _startable(self) -> bool:
-        """Whether there is something to start again."""
-        return self._playing is None and bool(self._opened) and self._board.state.phase is not Phase.OPENING
-
-    def play(self) -> None:
-        """Go on, or start again."""
-        if self._steerable is not None:
-            self._steerable.run.resume()
-            self._board.change(phase=Phase.PLAYING)
-        elif self._startable:
-            self._open(list(self._opened))
-
-    def pause(self) -> None:
-        """Hold."""
-        if self._steerable is not None:
-            self._steerable.run.pause()
-            self._board.change(phase=Phase.PAUSED)
-
-    def stop(self) -> None:
-        """End the run, and whatever was to follow it."""
-        self._give_up_opening()
-        self._drop_next()
-        if self._playing is not None:
-            self._playing.stop()
-        elif self._board.state.phase is Phase.OPENING:
-            self._board.change(phase=Phase.ENDED if self._opened else Phase.IDLE)
-
-    def step(self) -> None:
-        """Pause, and show one frame more."""
-        if self._steerable is not None:
-            self._steerable.run.step()
-            self._board.change(phase=Phase.PAUSED)
-        elif self._startable:
-            self._open(list(self._opened), paused=True)
-
-    def seek(self, seconds: float, key: str | None) -> None:
-        """Go to a time of a file, or of all."""
-        slots = [slot for slot in self._board.state.slots if slot.seekable and key in (None, slot.key)]
+    def _join_in(self, epoch: int, wish: Opened, outcome: list[Source] | Exception) -> None:
+        """Take something that was opened beside the others into the run under way."""
+        if isinstance(outcome, Exception):
+            if not self._closed:
+                self._board.report(outcome)
+            return
         playing = self._steerable
-        if playing is None:
-            if slots and self._startable:
-                self._open(list(self._opened), at={slot.key: seconds for slot in slots}, paused=True)
-            return
-        for slot in slots:
-            if slot.source is not None:
-                playing.run.seek(seconds, slot.source.id)
-        if slots and playing.run.paused:
-            playing.run.step()  # so that the frame there is shown
-
-    def update(self, changes: Mapping[str, Any], before: PredictOptions) -> None:
-        """Put options in force that were changed, or take the change back where the model cannot have them."""
-        if self._model is None:
-            return
-        try:
-            check_options(self._board.state.options, self._model.detector)
-        except FramehookError as error:
-            self._board.report(error)
-            self._board.choose({name: getattr(before, name) for name in changes})
-            return
-        if self._steerable is None:
-            return
-        if any(name in AT_START for name in changes):
-            self._restart()
+        if self._closed or epoch != self._epoch:
+            close_all(outcome)
+        elif playing is None:
+            close_all(outcome)
+            self.open(wish.spec, add=True)  # the others have ended meanwhile
         else:
-            self._steerable.run.update(**changes)
+            self._opened = sorted([*self._opened, wish], key=lambda each: each.number)
+            for slot, source in wish.seat(outcome):
+                self._cast.add(source, slot.key)
+                try:
+                    playing.run.predictor.add_source(source)
+                except RunError:  # it is ending at this moment: all start again together
+                    close_all(outcome)
+                    self._set_plan(Plan(list(self._opened), release_first=True))
+                    return
+                if playing.run.paused:
+                    playing.run.step(sources=[source.info])
+            self._show()
 
-    def begin_take(self, kind: TakeKind, path: Path | None) -> None:
-        """Save something from now on."""
+    def _release(self, playing: Playing, slot: Slot, source: SourceInfo) -> None:
+        """In a thread of its own: have a run let go of a source."""
         try:
-            self._takes.begin(kind, path, None if self._playing is None else self._playing.run.predictor)
-        except FramehookError as error:
-            self._board.report(error)
+            playing.run.remove_source(source.id)
+        except OptionError:
+            pass  # it has gone by itself
+        finally:
+            self._renderer.forget(slot.key)  # once more: a frame may have been under way
 
-    def _note_change(self, change: SourceChange, key: str) -> None:
-        for each in self._opened:
-            for slot in each.seated:
+    def _forget(self, key: str) -> None:
+        """A slot is gone for good."""
+        self._renderer.forget(key)
+        self.zoning.forget(key)
+        self._board.put_zones(key, None)
+
+    def _holds(self, spec: Any) -> bool:
+        """Whether what plays, or is planned, holds what is wished for: a camera is given to one at a time."""
+        wishes = [*self._opened, *(self._plan.wishes if self._plan is not None else ())]
+        live = [wish for wish in wishes if not wish.seated or any(slot.source and slot.source.live for slot in wish.seated)]
+        held = {device for wish in live for device in devices_of(wish.spec)}
+        return not held.isdisjoint(devices_of(spec))
+
+    # Showing ------------------------------------------------------------------------------------------------------------------
+
+    def _show(self) -> None:
+        """Say how everything stands."""
+        slots = tuple(slot for wish in self._opened for slot in wish.seated)
+        self._board.change(phase=self._phase(), slots=slots)
+
+    def _phase(self) -> Phase:
+        if self._steerable is not None:
+            return Phase.PAUSED if self._steerable.run.paused else Phase.PLAYING
+        if self._plan is not None:
+            return Phase.OPENING
+        if not self._opened:
+            return Phase.IDLE
+        return Phase.FAILED if self._failed else Phase.ENDED
+
+    def _note_change(self, change: SourceChange, key: str, again: bool) -> None:
+        for wish in self._opened:
+            for slot in wish.seated:
                 if slot.key == key and slot.source is not None and slot.source.id == change.source.id:
                     told = replace(slot, connection=change.state, reason=change.reason, source=change.source)
-                    each.replace(key, told)
-                    self._tell_change(change)
-        self._show_slots()
+                    wish.replace(key, told)
+                    if not again:
+                        self._tell(change)
+        self._show()
 
-    def _tell_change(self, change: SourceChange) -> None:
+    def _tell(self, change: SourceChange) -> None:
         """Log a source that begins or ends; what happens to its connection meanwhile is logged by the library."""
-        name = change.source.name
-        if change.state is SourceState.CONNECTED and change.connections <= 1:
-            size = "" if change.source.size is None else f", {change.source.size[0]} x {change.source.size[1]}"
-            rate = "" if not change.source.fps else f", {change.source.fps:g} frames a second"
-            self._board.note(Level.INFO, f"{name} is open{size}{rate}")
+        source = change.source
+        if change.state is SourceState.CONNECTED and source.id not in self._told:
+            self._told[source.id] = None
+            if len(self._told) > TOLD:
+                del self._told[next(iter(self._told))]
+            size = "" if source.size is None else f", {source.size[0]} x {source.size[1]}"
+            rate = "" if not source.fps else f", {source.fps:g} frames a second"
+            self._board.note(Level.INFO, f"{source.name} is open{size}{rate}")
         elif change.state is SourceState.ENDED and not change.reason:
-            self._board.note(Level.INFO, f"{name} has ended")
-
-    def _show_slots(self) -> None:
-        self._board.change(slots=tuple(slot for each in self._opened for slot in each.seated))
+            self._board.note(Level.INFO, f"{source.name} has ended")
 
 
-def facts_of(model: Model, spec: str | Path | None) -> ModelFacts:
-    """What is known of a model, for people."""
-    network = model.detector.backend.network
-    if takes_frames(network):
-        size = "frames of any size"
-    else:
-        sides = [side if isinstance(side, int) and side > 0 else None for side in image_input(network).shape]
-        rest = sides[1:3] if sides[-1] == 3 else sides[2:4]
-        size = " x ".join("any" if side is None else str(side) for side in reversed(rest))
-    title = "bundled person detector" if spec is None else Path(spec).name
-    return ModelFacts(title, spec, model.device, dict(model.names), size, model.detector.decoder.name)
-
-
-def _arguments(options: PredictOptions) -> dict[str, Any]:
-    return {each.name: getattr(options, each.name) for each in fields(options)}
-
-
-def _close(sources: Iterable[Source]) -> None:
-    for source in sources:
-        source.close()
+def devices_of(spec: Any) -> set[str]:
+    """What opening a source would take for itself: devices, and other live things by their names."""
+    return {device_of(each) for each in (spec if isinstance(spec, list | tuple) else (spec,))}

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from framehook.inference.run import Run
-
-if TYPE_CHECKING:
-    from framehook.app.session.slots import Cast
 
 
 class Playing:
@@ -17,14 +13,12 @@ class Playing:
 
     Attributes:
         run: The run, to be steered from any thread.
-        cast: Which of its sources has which slot.
         stopped: Whether its end was asked for.
     """
 
-    def __init__(self, run: Run, cast: Cast, ended: Callable[[Playing, BaseException | None], None]) -> None:
+    def __init__(self, run: Run, ended: Callable[[Playing, BaseException | None], None]) -> None:
         """Begin to play; `ended` is called in the playing thread with what the run failed with, if it did."""
         self.run = run
-        self.cast = cast
         self.stopped = False
         self._ended = ended
         # A callback that never returns must not keep the process alive when its window was closed.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from framehook.inference.callbacks import Callback
-from framehook.inference.connection import SourceChange, SourceState
+from framehook.inference.connection import SourceChange
 from framehook.inference.frame import SourceInfo
 from framehook.inference.result import Result
 
@@ -26,18 +26,21 @@ class Relay(Callback):
     def __init__(
         self,
         show: Callable[[str, Result], None],
-        changed: Callable[[SourceChange, str], bool],
+        changed: Callable[[SourceChange, str], None],
+        begins_again: Callable[[SourceChange], bool],
         key_of: Callable[[SourceInfo], str | None],
     ) -> None:
         """Choose who is told.
 
         Args:
             show: Called with the slot and the result.
-            changed: Called with a change and the slot; returns whether a file that has ended is to begin again.
+            changed: Called with a change and the slot.
+            begins_again: Whether a file that has ended is to be played again.
             key_of: The slot of a source.
         """
         self._show = show
         self._changed = changed
+        self._begins_again = begins_again
         self._key_of = key_of
 
     def on_predict_batch_end(self, predictor: Predictor) -> None:
@@ -51,11 +54,7 @@ class Relay(Callback):
         key = None if change is None else self._key_of(change.source)
         if change is None or key is None:
             return
-        again = self._changed(change, key)
-        if again and change.state is SourceState.ENDED and not change.reason and _can_begin_again(change):
+        again = self._begins_again(change)
+        self._changed(change, key)
+        if again:
             predictor.seek(0.0, change.source)
-
-
-def _can_begin_again(change: SourceChange) -> bool:
-    """Whether it is a file that had frames: one that has none would begin again for ever."""
-    return not change.source.live and bool(change.source.frame_count)

@@ -161,16 +161,24 @@ class Renderer:
         if slot is not None and slot.ready is not None:
             self._pool.give_back(slot.ready[0].pixels)
 
-    def close(self) -> None:
-        """End the thread, and wait for it: for one rendering at most. Pictures that were taken stay whole."""
+    def close(self, timeout: float | None = None) -> bool:
+        """End the thread, and wait for it: for one rendering at most. Pictures that were taken stay whole.
+
+        Args:
+            timeout: Seconds to wait at most: what a callback draws with may never return. None for as long as it takes.
+
+        Returns:
+            Whether it has ended.
+        """
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         if self._thread is not threading.current_thread():
-            self._thread.join()
+            self._thread.join(timeout)
         for key in list(self._slots):
             self.forget(key)
         self._pool.clear()
+        return not self._thread.is_alive()
 
     # The thread -----------------------------------------------------------------------------------------------------------
 
@@ -178,7 +186,7 @@ class Renderer:
         while (job := self._next()) is not None:
             try:
                 picture = self._render(job)
-            except Exception as error:  # noqa: BLE001 - a callback that draws may raise anything, and the other slots go on
+            except BaseException as error:  # noqa: BLE001 - what a callback draws with may raise anything, `SystemExit` too
                 self._warn(job, error)
                 picture = None
             if self._hand_over(job, picture):
@@ -231,7 +239,7 @@ class Renderer:
         (x, width), (y, height) = columns.region, rows.region
         return Picture(job.key, result, pixels, (columns.at, rows.at), Region(x, y, width, height), job.viewport, job.turn.run)
 
-    def _warn(self, job: _Job, error: Exception) -> None:
+    def _warn(self, job: _Job, error: BaseException) -> None:
         text = f"{type(error).__name__}: {one_line(error)}"
         if text != job.slot.warned:  # not with every frame
             name = job.turn.result.frame.source.name

@@ -18,6 +18,7 @@ from framehook.app.session.renderer import Renderer
 from framehook.app.session.state import Figures, Level, Note, SessionState, TakeKind, ZonesOfSlot
 from framehook.app.session.takes import Takes
 from framehook.inference.callbacks import Callbacks
+from framehook.inference.callbacks.overlay import check_layers
 from framehook.inference.options import PredictOptions
 from framehook.model import Model
 
@@ -65,17 +66,17 @@ class Session:
         """
         self._wake = wake
         self.callbacks = Callbacks(parent=None if model is None else model.callbacks)
-        self.renderer = Renderer(wake, poison=poison)
         chosen = PredictOptions.build({"pace": "realtime", "tracker": TRACKER, **(options or {})})
+        check_layers(chosen.overlay)
+        self.renderer = Renderer(wake, poison=poison)
         self._board = Board(wake, SessionState(options=chosen, loop=loop))
         self._desk = Desk("framehook-session", self._board.report)
+        self._files = Desk("framehook-hooks", self._board.report)  # files of callbacks are run one after another
         self.hooks_version = 0
         self.hooks = Hooks(self.callbacks, self._board.note, self._hooks_changed)
-        self._takes = Takes(self.callbacks, self._board.note, self._takes_changed)
-        self._director = Director(
-            self._board, self._desk, self.callbacks, renderer=self.renderer, hooks=self.hooks, takes=self._takes
-        )
-        relay = Relay(self.renderer.show, self._director.source_changed, self._director.key_of)
+        self._director = director = Director(self._board, self._desk, self.callbacks, renderer=self.renderer, hooks=self.hooks)
+        self._takes = Takes(self.callbacks, self._board.note, self._takes_changed, begins_again=director.begins_again)
+        relay = Relay(self.renderer.show, director.source_changed, director.begins_again, director.key_of)
         for callback in (Motion(), relay):
             self.callbacks.add(callback, on_error="log")
         self._board.notes.attach()
@@ -192,6 +193,7 @@ class Session:
         Raises:
             UnknownOptionError, OptionError: a value that no model takes; nothing is changed then.
         """
+        check_layers(changes.get("overlay"))
         before = self._board.choose(changes)
         self._desk.hand_in(partial(self._director.update, changes, before))
 
@@ -205,8 +207,10 @@ class Session:
         Raises:
             OptionError: a zone that is no line and no area.
         """
+        if self.state.slot(key) is None:
+            return  # it was closed meanwhile
         self._director.zoning.place(key, zones)
-        self._board.change(zones={**self.state.zones, key: dict(zones)})
+        self._board.put_zones(key, zones)
         if any(len(points) == 2 for points in zones.values()) and self.state.options.tracker is None:
             self.update(tracker=TRACKER)
             self.note(Level.INFO, "Tracking was switched on: the crossings of a line are counted by tracks")
@@ -233,11 +237,11 @@ class Session:
             path: The video file; None for one of a free name in `folder`.
             original: The captured frames, rather than what is shown.
         """
-        self._desk.hand_in(partial(self._director.begin_take, "original" if original else "annotated", path))
+        self._begin_take("original" if original else "annotated", path)
 
     def save_rows(self, path: Path | None = None) -> None:
         """Write what is found as rows from now on; the file's ending (.jsonl, .csv, .txt for MOT) chooses how."""
-        self._desk.hand_in(partial(self._director.begin_take, "rows", path))
+        self._begin_take("rows", path)
 
     def stop_take(self, kind: TakeKind) -> None:
         """End what is being saved; its files are completed meanwhile."""
@@ -260,16 +264,12 @@ class Session:
     # The user's callbacks ---------------------------------------------------------------------------------------------------
 
     def load_hooks(self, path: Path) -> None:
-        """Run a Python file and add the callbacks in it."""
-        self._desk.aside("framehook-hooks", partial(self.hooks.load, path))
-
-    def reload_hooks(self, path: Path) -> None:
-        """Run a file again, and put its callbacks in the place of those it had."""
-        self._desk.aside("framehook-hooks", partial(self.hooks.reload, path))
+        """Run a Python file and add the callbacks in it, in place of those it had; files are run one after another."""
+        self._files.hand_in(partial(self.hooks.load, path))
 
     def unload_hooks(self, path: Path) -> None:
         """Take the callbacks of a file away."""
-        self._desk.aside("framehook-hooks", partial(self.hooks.unload, path))
+        self.hooks.unload(path)  # at once: it may be one that never comes to its end
 
     # The end ----------------------------------------------------------------------------------------------------------------
 
@@ -283,14 +283,27 @@ class Session:
             False where something still goes on then: a callback that does not return, a server that does not answer.
         """
         until = time.monotonic() + timeout
+
+        def remaining() -> float:
+            return max(until - time.monotonic(), 0.0)
+
+        # All of them first, so that they end side by side; and files before what may hang.
         self._director.close()
+        self._takes.end_all()
         self._desk.close()
-        done = self._desk.join(lambda: until - time.monotonic())
-        done = self._director.join(until - time.monotonic()) and done
-        done = self._takes.close(max(until - time.monotonic(), 0.0)) and done
-        self.renderer.close()
+        self._files.close()
+        ended = [
+            self._takes.close(remaining()),
+            self._desk.join(remaining),
+            self._director.join(remaining()),
+            self._files.join(remaining),
+            self.renderer.close(remaining()),
+        ]
         self._board.notes.detach()
-        return done
+        return all(ended)
+
+    def _begin_take(self, kind: TakeKind, path: Path | None) -> None:
+        self._desk.hand_in(lambda: self._takes.begin(kind, path, self._director.predictor))
 
     def _takes_changed(self) -> None:
         self._board.change(takes=self._takes.facts())

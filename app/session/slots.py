@@ -12,7 +12,7 @@ from typing import Any
 from framehook.app.session.state import Slot
 from framehook.inference.connection import SourceState
 from framehook.inference.frame import SourceInfo, SourceKind
-from framehook.inference.sources.addresses import redacted
+from framehook.inference.sources.addresses import redacted, slip_of_address
 from framehook.inference.sources.base import Source
 from framehook.inference.sources.playlist import PlaylistSource
 
@@ -47,6 +47,12 @@ class Opened:
                 source.close()
         return [(slot, source) for slot, source in zip(self.slots, sources, strict=True) if slot is not None]
 
+    def mark_failed(self, reason: str) -> None:
+        """Note that it could not be opened again; its places stay, so that it can be tried once more."""
+        self.slots = [
+            None if slot is None else replace(slot, connection=SourceState.ENDED, reason=reason) for slot in self.slots
+        ]
+
     def replace(self, key: str, slot: Slot | None) -> None:
         """Put what is known now in the place of that key; None closes it."""
         self.slots = [slot if each is not None and each.key == key else each for each in self.slots]
@@ -74,20 +80,35 @@ class Cast:
     def key_of(self, source: SourceInfo) -> str | None:
         """The slot of a frame's source, which may be a file of a list; None where there is none."""
         key = self._keys.get(source.id)
-        if key is not None:
+        if key is not None or not self._lists:
             return key
+        if len(self._lists) == 1:
+            return self._lists[0][1]
         return next((key for played, key in self._lists if played.has_played(source.id)), None)
 
 
 def display_name(spec: Any) -> str:
     """What to call a source before it is opened, without credentials."""
-    if isinstance(spec, int) or (isinstance(spec, str) and spec.isdecimal()):
-        return f"camera {spec}"
-    if isinstance(spec, Path):
-        return spec.name or str(spec)
     if isinstance(spec, list | tuple):
         return f"{len(spec)} sources" if len(spec) != 1 else display_name(spec[0])
-    return redacted(spec) if isinstance(spec, str) else type(spec).__name__
+    if isinstance(spec, int) or (isinstance(spec, str) and spec.isdecimal()):
+        return f"camera {spec}"
+    if not isinstance(spec, str | Path):
+        return type(spec).__name__
+    text = str(spec)
+    if "://" in text:
+        return redacted(text)
+    slip = slip_of_address(text)  # `rtsp:/me:secret@camera`, say
+    if slip is not None and not Path(text).exists():
+        return slip
+    return (spec.name or text) if isinstance(spec, Path) else text
+
+
+def device_of(spec: Any) -> str:
+    """What a source takes for itself, under one name however it was written: camera 0 is `/dev/video0`."""
+    if isinstance(spec, int) or (isinstance(spec, str) and spec.strip().isdecimal()):
+        return f"/dev/video{int(spec)}"
+    return str(spec).strip()
 
 
 def fresh_slot(spec: Any) -> Slot:

@@ -18,6 +18,7 @@ from framehook.app.session.state import Level, TakeFacts, TakeKind
 from framehook.app.summary import counted, duration
 from framehook.inference.callbacks import Callback, Callbacks, Handle, Recorder, Rows
 from framehook.inference.callbacks.recorder import SUFFIXES
+from framehook.inference.connection import SourceChange
 from framehook.inference.errors import FramehookError, OptionError, RecordingError, RunError, one_line
 from framehook.inference.frame import Frame
 from framehook.inference.options import ROW_FORMATS, row_format
@@ -52,6 +53,8 @@ class Takes:
         note: Callable[[Level, str, str], None],
         changed: Callable[[], None],
         folder: Path | None = None,
+        *,
+        begins_again: Callable[[SourceChange], bool] = lambda change: False,
     ) -> None:
         """Save nothing yet.
 
@@ -60,11 +63,13 @@ class Takes:
             note: Called, from any thread, with what there is to tell the user: how much it matters, a line, and more lines.
             changed: Called, from any thread, when `facts` has changed.
             folder: As the attribute; None for `default_folder()`.
+            begins_again: Whether a file that has ended is played again: its recording goes on then.
         """
         self.folder = default_folder() if folder is None else folder
         self._callbacks = callbacks
         self._note = note
         self._told = changed
+        self._begins_again = begins_again
         self._telling = threading.Lock()
         self._lock = threading.Lock()
         self._takes: dict[TakeKind, list[_Take]] = {}
@@ -87,7 +92,7 @@ class Takes:
         if path is not None:
             _check(kind, path)
             refuse_source(path, () if predictor is None else predictor.sources)
-        take = _Take(kind, _Names(kind, path, self.folder), self._note, self._changed, self._do)
+        take = _Take(kind, _Names(kind, path, self.folder), self._note, self._changed, self._do, self._begins_again)
         with self._lock:
             takes = self._takes.setdefault(kind, [])
             if any(each.going_on for each in takes):
@@ -103,6 +108,11 @@ class Takes:
             takes = list(self._takes.get(kind, ()))
         for take in takes:
             take.end()
+
+    def end_all(self) -> None:
+        """End everything that is being saved; returns at once."""
+        for kind in list(self._takes):
+            self.end(kind)
 
     def facts(self) -> tuple[TakeFacts, ...]:
         """What is being saved and completed, and of each kind what was saved last, oldest first."""
@@ -162,8 +172,7 @@ class Takes:
         Returns:
             Whether all are complete.
         """
-        for kind in list(self._takes):
-            self.end(kind)
+        self.end_all()
         until = None if timeout is None else time.monotonic() + timeout
         with self._lock:
             workers = list(self._workers)
@@ -330,6 +339,7 @@ class _Take(Callback):
         note: Callable[[Level, str, str], None],
         changed: Callable[[], None],
         do: Callable[[Callable[[], None]], None],
+        begins_again: Callable[[SourceChange], bool],
     ) -> None:
         self.began = time.monotonic()
         self.going_on = True
@@ -338,6 +348,7 @@ class _Take(Callback):
         self._note = note
         self._changed = changed
         self._do = do
+        self._begins_again = begins_again
         self._parts: dict[Predictor, _Part] = {}
         self._before: tuple[Path, ...] = ()  # the files of parts that are complete
         self._leaving: tuple[_Part, ...] = ()  # parts that are being completed
@@ -393,6 +404,8 @@ class _Take(Callback):
             self._break_off(error)
 
     def on_source_change(self, predictor: Predictor) -> None:
+        if predictor.change is not None and self._begins_again(predictor.change):
+            return
         try:
             with self._writing:
                 part = self._parts.get(predictor)

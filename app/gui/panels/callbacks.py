@@ -308,7 +308,7 @@ class CallbacksPanel(QWidget):
         """Load the file of the chosen row again; all files where another row is chosen, or none."""
         chosen = self._chosen_file()
         for path in [file.path for file in self._files] if chosen is None else [chosen]:
-            self._bridge.session.reload_hooks(path)
+            self._bridge.session.load_hooks(path)
 
     def remove(self) -> None:
         """Take the file of the chosen row away."""

@@ -344,7 +344,7 @@ def test_selection_and_scrolling_stay_while_figures_come_and_files_go(qtbot, bri
         pass
     qtbot.wait(150)
     assert (bar.value(), sideways.value()) == (3, 40)
-    bridge.session.reload_hooks(tmp_path / "yard.py")
+    bridge.session.load_hooks(tmp_path / "yard.py")
     bridge.session.unload_hooks(tmp_path / "door.py")
     qtbot.waitUntil(lambda: not has_group(panel, "door.py"), timeout=WAIT)
     chosen = panel.table.currentIndex()
