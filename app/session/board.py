@@ -10,7 +10,6 @@ from typing import Any
 from framehook.app.session.notes import Notes, detail_of
 from framehook.app.session.state import Level, SessionState, ZonesOfSlot
 from framehook.inference.errors import FramehookError, one_line
-from framehook.inference.options import PredictOptions
 
 
 class Board:
@@ -41,17 +40,15 @@ class Board:
             self.state = replace(self.state, zones=others if zones is None else {**others, key: dict(zones)})
         self._wake()
 
-    def choose(self, changes: Mapping[str, Any]) -> PredictOptions:
-        """Change options and return those from before.
+    def choose(self, changes: Mapping[str, Any]) -> None:
+        """Change options.
 
         Raises:
             UnknownOptionError, OptionError: nothing is changed then.
         """
         with self._lock:
-            before = self.state.options
-            self.state = replace(self.state, options=before.replace(changes))
+            self.state = replace(self.state, options=self.state.options.replace(changes))
         self._wake()
-        return before
 
     def busy(self, what: str) -> None:
         """Show that something is under way."""

@@ -23,7 +23,7 @@ from framehook.inference.callbacks.tracking import check_tracker
 from framehook.inference.connection import SourceChange, SourceState
 from framehook.inference.errors import FramehookError, OptionError, RunError, one_line
 from framehook.inference.frame import SourceInfo
-from framehook.inference.options import AT_START, PredictOptions
+from framehook.inference.options import AT_START
 from framehook.inference.predictor import Predictor, check_options
 from framehook.inference.sources import Source
 from framehook.inference.stats import Stats
@@ -91,6 +91,7 @@ class Director:
         self._loader = ModelLoader(board, desk, self.take_model, self._no_model)
         self.zoning = Zoning(callbacks, self.key_of)
         self._model: Model | None = None
+        self._accepted = board.state.options  # those that were found to be possible
         self._opened: list[Opened] = []  # what has a place on the screen
         self._plan: Plan | None = None
         self._epoch = 0  # what is opened beside an earlier one is not wanted any more
@@ -187,13 +188,14 @@ class Director:
         """Go on with a model that is loaded."""
         if self._closed:
             return
-        changes, told = fitting(self._board.state.options, model)
+        changes, told = fitting(self._accepted, model)
         if told:
             self._board.note(Level.WARNING if changes else Level.ERROR, told)
         model.callbacks = self._callbacks
         self._model = model
         # Checking takes a while: only what does not fit is changed, so that what the user chose meanwhile stays.
         self._board.choose(changes)
+        self._accepted = self._accepted.replace(changes)
         self._board.change(model=facts_of(model, spec))
         if self._plan is None and self._steerable is not None:
             self._restart()
@@ -266,9 +268,9 @@ class Director:
         else:
             self._start_again(at, paused=True)
 
-    def update(self, changes: Mapping[str, Any], before: PredictOptions) -> None:
+    def update(self, changes: Mapping[str, Any]) -> None:
         """Put options in force that were changed, or take the change back where they cannot be."""
-        wanted = before.replace(changes)
+        wanted = self._accepted.replace(changes)
         try:
             if self._model is not None:
                 check_options(wanted, self._model.detector)
@@ -276,9 +278,11 @@ class Director:
                 check_tracker(wanted.tracker, wanted.tracker_options or {})
         except FramehookError as error:
             self._board.report(error)
-            now = self._board.state.options
-            self._board.choose({name: getattr(before, name) for name in changes if getattr(now, name) == getattr(wanted, name)})
+            now = self._board.state.options  # by now it may have been changed once more
+            refused = [name for name in changes if getattr(now, name) == getattr(wanted, name)]
+            self._board.choose({name: getattr(self._accepted, name) for name in refused})
             return
+        self._accepted = wanted
         if self._steerable is None:
             return
         if not any(name in AT_START for name in changes):

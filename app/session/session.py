@@ -194,8 +194,8 @@ class Session:
             UnknownOptionError, OptionError: a value that no model takes; nothing is changed then.
         """
         check_layers(changes.get("overlay"))
-        before = self._board.choose(changes)
-        self._desk.hand_in(partial(self._director.update, changes, before))
+        self._board.choose(changes)
+        self._desk.hand_in(partial(self._director.update, changes))
 
     def set_zones(self, key: str, zones: ZonesOfSlot) -> None:
         """Choose where to count in a slot; zones that did not change go on counting.

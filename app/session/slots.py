@@ -15,6 +15,8 @@ from framehook.inference.frame import SourceInfo, SourceKind
 from framehook.inference.sources.addresses import redacted, slip_of_address
 from framehook.inference.sources.base import Source
 from framehook.inference.sources.playlist import PlaylistSource
+from framehook.inference.sources.screen import is_screen
+from framehook.inference.sources.single import is_test_scene
 
 _keys = itertools.count(1)
 
@@ -98,6 +100,8 @@ def display_name(spec: Any) -> str:
     text = str(spec)
     if "://" in text:
         return redacted(text)
+    if is_test_scene(spec) or is_screen(spec):
+        return text
     slip = slip_of_address(text)  # `rtsp:/me:secret@camera`, say
     if slip is not None and not Path(text).exists():
         return slip

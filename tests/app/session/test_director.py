@@ -1,0 +1,335 @@
+"""What is asked for while something else is under way: whichever comes first, what happens is what the user meant."""
+
+import shutil
+import threading
+
+import av
+import numpy as np
+import pytest
+
+from framehook.app.session import opening
+from framehook.app.session.state import Level, Phase
+from framehook.inference.sources import TestSource
+
+LIVE = "testsrc:320x240@30:live"
+OTHER = "testsrc:160x120@30:live"
+PATIENCE = 20.0
+
+
+@pytest.fixture(scope="module")
+def long_clip(tmp_path_factory):
+    """Half a minute at 10 frames a second, whose grey tells the second."""
+    path = tmp_path_factory.mktemp("clips") / "long.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt, stream.gop_size = 160, 120, "yuv420p", 5
+        for number in range(300):
+            image = np.full((120, 160, 3), number * 8 // 10, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.fixture
+def clip(long_clip, tmp_path):
+    """A copy that can be taken away."""
+    return shutil.copy(long_clip, tmp_path / "clip.mp4")
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """Sources whose names are in it are opened when `answer` is set, as from a server that takes its time."""
+
+    class Slow(set):
+        answer = threading.Event()
+
+    slow, really = Slow(), opening.open_sources
+    slow.answer.clear()
+
+    def open_sources(spec):
+        if str(spec) in slow:
+            assert slow.answer.wait(PATIENCE)
+        return really(spec)
+
+    monkeypatch.setattr(opening, "open_sources", open_sources)
+    yield slow
+    slow.answer.set()
+
+
+def playing(watcher, *specs):
+    for number, spec in enumerate(specs):
+        watcher.session.open(spec, add=number > 0)
+    watcher.until(lambda: len(watcher.pictures) == len(specs))
+    return [slot.key for slot in watcher.state.slots]
+
+
+def phase_is(watcher, *phases):
+    return lambda: watcher.state.phase in phases
+
+
+def specs(watcher):
+    return [str(slot.spec) for slot in watcher.state.slots]
+
+
+def at(watcher, key):
+    return watcher.pictures[key][0].frame.pts
+
+
+def test_a_file_that_has_gone_when_it_is_to_start_anew_is_told_and_can_be_tried_again(watch, clip, tmp_path):
+    watcher = watch()
+    playing(watcher, clip)
+    away = clip.rename(tmp_path / "away.mp4")
+    watcher.session.update(vid_stride=2)
+    watcher.until(phase_is(watcher, Phase.FAILED))
+    watcher.until(lambda: watcher.texts(Level.ERROR))
+    assert str(watcher.state.slots[0].connection) == "ended"
+    assert "clip.mp4" in watcher.state.slots[0].reason
+    away.rename(clip)
+    watcher.session.play()
+    watcher.until(phase_is(watcher, Phase.PLAYING))
+    watcher.shown()
+
+
+def test_one_source_that_cannot_be_opened_again_leaves_the_others_alone(watch, clip):
+    watcher = watch()
+    live, file = playing(watcher, LIVE, clip)
+    clip.unlink()
+    watcher.session.use_model(None)
+    watcher.until(lambda: watcher.state.run == 2)
+    watcher.shown(3)
+    assert [slot.key for slot in watcher.state.slots] == [live, file]
+    assert "clip.mp4" in watcher.state.slot(file).reason
+    assert watcher.state.phase is Phase.PLAYING
+
+
+def test_what_is_being_opened_comes_although_a_model_is_loaded_meanwhile(watch, slow):
+    watcher = watch()
+    playing(watcher, LIVE)
+    slow.add(OTHER)
+    watcher.session.open(OTHER)
+    watcher.session.use_model(None)
+    watcher.until(lambda: not any("loading" in busy for busy in watcher.state.busy) and watcher.state.busy)
+    slow.answer.set()
+    watcher.until(lambda: specs(watcher) == [OTHER])
+    watcher.shown(2)
+
+
+def test_nothing_plays_after_a_stop_however_late_it_was_opened(watch, slow):
+    watcher = watch()
+    playing(watcher, LIVE)
+    slow.add(OTHER)
+    watcher.session.open(OTHER, add=True)
+    watcher.session.stop()
+    watcher.until(phase_is(watcher, Phase.ENDED))
+    slow.answer.set()
+    watcher.until(lambda: not watcher.state.busy)
+    assert watcher.state.phase is Phase.ENDED
+    assert specs(watcher) == [LIVE]
+    assert watcher.state.run == 1
+
+
+def test_what_was_to_be_beside_another_source_does_not_come_beside_the_next(watch, slow):
+    watcher = watch()
+    playing(watcher, LIVE)
+    slow.add(OTHER)
+    watcher.session.open(OTHER, add=True)
+    watcher.session.open("testsrc:200x100@30:live")
+    watcher.until(lambda: specs(watcher) == ["testsrc:200x100@30:live"])
+    slow.answer.set()
+    watcher.until(lambda: not watcher.state.busy)
+    watcher.shown(2)
+    assert specs(watcher) == ["testsrc:200x100@30:live"]
+
+
+def test_a_slow_source_does_not_hold_up_being_stopped_or_closed(watch, slow):
+    watcher = watch()
+    slow.add(LIVE)
+    watcher.session.open(LIVE)
+    watcher.until(phase_is(watcher, Phase.OPENING))
+    watcher.session.stop()
+    watcher.until(phase_is(watcher, Phase.IDLE))
+    slow.answer.set()
+
+
+def test_pausing_seeking_and_playing_count_while_it_starts_anew(watch, clip, slow):
+    watcher = watch()
+    (key,) = playing(watcher, clip)
+    slow.add(str(clip))
+    watcher.session.update(vid_stride=2)
+    watcher.until(phase_is(watcher, Phase.OPENING))
+    watcher.session.seek(20.0)
+    watcher.session.pause()
+    slow.answer.set()
+    watcher.until(phase_is(watcher, Phase.PAUSED))
+    watcher.until(lambda: at(watcher, key) == pytest.approx(20.0, abs=0.11))
+    slow.answer.clear()
+    watcher.session.update(vid_stride=1)
+    watcher.until(phase_is(watcher, Phase.OPENING))
+    watcher.session.play()
+    slow.answer.set()
+    watcher.until(phase_is(watcher, Phase.PLAYING))
+    watcher.until(lambda: at(watcher, key) > 20.3)
+    assert at(watcher, key) < 25
+
+
+def test_closing_the_last_source_and_stopping_leaves_nothing_open(watch):
+    watcher = watch()
+    (key,) = playing(watcher, LIVE)
+    watcher.session.close_slot(key)
+    watcher.session.stop()
+    watcher.until(phase_is(watcher, Phase.IDLE))
+    watcher.until(lambda: not watcher.state.slots)
+
+
+def test_seeking_often_while_it_is_paused_ends_where_it_was_sought_last(watch, clip):
+    watcher = watch()
+    (key,) = playing(watcher, clip)
+    watcher.session.pause()
+    watcher.until(phase_is(watcher, Phase.PAUSED))
+    for number in range(40):
+        watcher.session.seek(5.0 + number / 10)
+    watcher.until(lambda: at(watcher, key) == pytest.approx(8.9, abs=0.11))
+    for _ in range(5):
+        watcher._woken.wait(0.1)
+        watcher.look()
+    assert at(watcher, key) == pytest.approx(8.9, abs=0.11)
+
+
+def test_all_sources_are_renewed_where_a_paused_run_is_sought_or_started_anew(watch, clip, long_clip):
+    watcher = watch()
+    one, other = playing(watcher, clip, long_clip)
+    watcher.session.pause()
+    watcher.until(phase_is(watcher, Phase.PAUSED))
+    watcher.session.seek(20.0)
+    for key in (one, other):
+        watcher.until(lambda key=key: at(watcher, key) == pytest.approx(20.0, abs=0.11))
+    watcher.pictures.clear()
+    watcher.session.update(vid_stride=2)
+    watcher.until(lambda: watcher.state.run == 2)
+    for key in (one, other):
+        watcher.until(lambda key=key: key in watcher.pictures and at(watcher, key) == pytest.approx(20.0, abs=0.11))
+    watcher.session.open(LIVE, add=True)
+    watcher.until(lambda: len(watcher.pictures) == 3)  # one picture of it, although it is paused
+    assert watcher.state.phase is Phase.PAUSED
+
+
+def test_a_camera_that_is_shown_is_not_opened_beside_itself(watch):
+    watcher = watch()
+    playing(watcher, LIVE)
+    watcher.session.open(LIVE, add=True)
+    watcher.until(lambda: watcher.texts(Level.WARNING))
+    assert watcher.texts(Level.WARNING) == [f"{LIVE} is open already"]
+    assert len(watcher.state.slots) == 1
+
+
+def test_an_option_that_is_refused_takes_back_itself_alone_and_is_told_once(watch):
+    watcher = watch()
+    playing(watcher, LIVE)
+    watcher.session.update(classes=[0])
+    watcher.session.update(classes=[9999])
+    watcher.session.update(conf=0.6)
+    watcher.until(lambda: watcher.texts(Level.ERROR) and watcher.state.options.conf == 0.6)
+    watcher.shown(2)
+    assert watcher.state.options.classes == (0,)
+    assert len(watcher.texts(Level.ERROR)) == 1
+
+
+def test_a_wrong_tracker_is_taken_back_before_there_is_a_model(watch):
+    watcher = watch()
+    watcher.session.update(tracker="nope")
+    watcher.until(lambda: watcher.texts(Level.ERROR))
+    assert watcher.state.options.tracker == "bytetrack"
+    playing(watcher, LIVE)
+    assert len(watcher.texts(Level.ERROR)) == 1
+
+
+def test_passwords_are_not_shown_while_something_is_opened(watch, slow):
+    watcher = watch()
+    for spec in ("rtsp:/me:secret@127.0.0.1/1", "me:secret@127.0.0.1/live", ["rtsp:/me:secret@127.0.0.1/1"]):
+        slow.answer.clear()
+        slow.add(str(spec))
+        watcher.session.open(spec)
+        watcher.until(lambda: watcher.state.busy)
+        assert "secret" not in " ".join(watcher.state.busy)
+        slow.answer.set()
+        watcher.until(lambda: not watcher.state.busy)
+    assert "secret" not in " ".join(watcher.texts())
+
+
+def test_a_file_that_begins_again_is_one_recording_and_is_not_told_each_time(watch, tmp_path):
+    path = tmp_path / "short.mp4"
+    with av.open(str(path), "w") as container, TestSource(size=(160, 120), fps=20, frames=10) as scene:
+        stream = container.add_stream("mpeg4", rate=20)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        for frame in scene:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame.image, format="bgr24")))
+        container.mux(stream.encode())
+    watcher = watch(loop=True)
+    playing(watcher, path)
+    watcher.session.record(tmp_path / "seen.mp4")
+    watcher.shown(30)
+    watcher.session.stop_take("annotated")
+    watcher.until(lambda: any(text.startswith("Saved") for text in watcher.texts()))
+    assert not (tmp_path / "seen_2.mp4").exists()
+    with av.open(str(tmp_path / "seen.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) > 20
+    assert sum("is open" in text for text in watcher.texts()) == 1
+    assert not any("has ended" in text for text in watcher.texts())
+
+
+def test_sources_that_are_opened_after_the_end_are_closed(watch, slow, monkeypatch):
+    closed = threading.Event()
+    monkeypatch.setattr(TestSource, "close", lambda source: closed.set())
+    watcher = watch()
+    slow.add(LIVE)
+    watcher.session.open(LIVE)
+    watcher.until(lambda: any("opening" in busy for busy in watcher.state.busy))
+    assert not watcher.session.close(0.2)
+    slow.answer.set()
+    assert closed.wait(PATIENCE)
+
+
+def test_a_painter_that_hangs_or_exits_holds_up_neither_the_end_nor_the_others(watch):
+    watcher = watch()
+    playing(watcher, LIVE)
+    go = threading.Event()
+
+    def paint(result, canvas):
+        raise SystemExit(3)
+
+    handle = watcher.session.callbacks.add(
+        "on_predict_postprocess_end", lambda predictor: predictor.frame_results[0].add_painter(paint)
+    )
+    watcher.until(lambda: any("SystemExit" in text for text in watcher.texts()))
+    handle.remove()
+    watcher.shown(3)
+    entered = threading.Event()
+
+    def hang(result, canvas):
+        entered.set()
+        go.wait(PATIENCE)
+
+    watcher.session.callbacks.add("on_predict_postprocess_end", lambda predictor: predictor.frame_results[0].add_painter(hang))
+    watcher.until(entered.is_set)
+    assert not watcher.session.close(0.5)
+    go.set()
+
+
+def test_a_callback_that_does_not_return_keeps_no_recording_from_being_completed(watch, tmp_path):
+    watcher = watch()
+    playing(watcher, LIVE)
+    watcher.session.record(tmp_path / "seen.mp4")
+    watcher.shown(15)
+    go, entered = threading.Event(), threading.Event()
+
+    def hang(predictor):
+        entered.set()
+        go.wait(PATIENCE)
+
+    watcher.session.callbacks.add("on_predict_batch_end", hang, order=500)
+    watcher.until(entered.is_set)
+    assert not watcher.session.close(1.5)
+    content = (tmp_path / "seen.mp4").read_bytes()
+    go.set()
+    assert content.index(b"moov") < content.index(b"mdat")  # complete, with its index in front
+    assert b"moof" not in content
