@@ -27,6 +27,9 @@ BENCH_MODEL ?= $(wildcard $(DATA)/models/yolox_nano_416.onnx)
 BENCH_CLIP  ?= $(wildcard $(DATA)/clips/vtest.avi)
 BENCH_EXPORT ?= $(wildcard $(DATA)/checkpoints/yolo11n_vtest.pt)
 
+# All tests are run on two cores at once; `make test ARGS=...` runs what is named, one test after the other.
+SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
+
 # A real RTSP server for the tests, which run it with the system's own Python.
 RTSP_PACKAGES := gir1.2-gst-rtsp-server-1.0 python3-gi
 SUDO          := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
@@ -49,7 +52,7 @@ screenshots: $(VENV)/.installed
 	$(BIN)/python docs/screenshots.py
 
 test: $(VENV)/.installed
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest $(or $(ARGS),$(SIDE_BY_SIDE))
 
 test-rtsp: $(VENV)/.installed
 	@/usr/bin/python3 -c "import gi; gi.require_version('GstRtspServer', '1.0')" 2>/dev/null || \

@@ -35,8 +35,8 @@ LIMIT: Final = 60.0
 SOON: Final = 0.5
 """Seconds of a clip in which some frame comes, where not all are on time."""
 ZONES: Final = {
-    "Past the door": ((0.36, 0.05), (0.36, 0.95)),
-    "Pavement": ((0.42, 0.62), (0.98, 0.62), (0.98, 1.0), (0.42, 1.0)),
+    "Past the door": ((0.33, 0.05), (0.33, 0.95)),
+    "Pavement": ((0.36, 0.62), (0.98, 0.62), (0.98, 0.98), (0.36, 0.98)),
 }
 """Of the demo clip, in fractions of the frame."""
 
@@ -156,7 +156,7 @@ def follow(folder: Path, clip: Path) -> None:
 
 def count(folder: Path, clip: Path) -> None:
     """Zones, and what they have counted."""
-    stage = Stage(folder, "light", (clip.name, 8.24), pace="max")
+    stage = Stage(folder, "light", (clip.name, 7.8), pace="max")
     stage.play(clip, zones=ZONES)
     stage.front("Zones")
     stage.take("app-zones")

@@ -10,7 +10,7 @@ import warnings
 import weakref
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Final, Self, Unpack
 
 from framehook.inference.errors import RunError, one_line
 from framehook.inference.frame import SourceInfo
@@ -20,6 +20,9 @@ from framehook.inference.sources import open_source
 from framehook.inference.stats import Stats
 
 log = logging.getLogger("framehook")
+
+LAST_SECONDS: Final = 2.0
+"""How long the end of the interpreter waits for the frame under way in a run that was left open."""
 
 _open_runs: weakref.WeakSet[Run] = weakref.WeakSet()
 
@@ -192,4 +195,6 @@ def _close_quietly(run: Run) -> None:
 @atexit.register
 def _close_open_runs() -> None:
     for run in list(_open_runs):
-        _close_quietly(run)
+        if run._advancing.acquire(timeout=LAST_SECONDS):  # a callback that never returns holds it
+            run._advancing.release()
+            _close_quietly(run)

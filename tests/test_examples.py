@@ -69,7 +69,8 @@ def test_a_window_shows_what_a_callback_draws_until_it_is_closed(tmp_path):
     )
     own = {"QT_QPA_PLATFORM": "offscreen", "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
     done = run([sys.executable, "-W", "error", "-c", program], tmp_path, **own)
-    assert not [line for line in done.stderr.splitlines() if "propagateSizeHints" not in line]  # what a platform without a screen says
+    # A platform without a screen says that it cannot do this or that.
+    assert not [line for line in done.stderr.splitlines() if "This plugin does not support" not in line]
     assert int(done.stdout.split()[0]) > 0
 
 

@@ -17,6 +17,9 @@ PACKAGED = {
     "framehook/__init__.py",
     "framehook/py.typed",
     "framehook/app/cli.py",
+    "framehook/app/gui/launch.py",
+    "framehook/app/gui/panels/objects.py",
+    "framehook/app/session/session.py",
     "framehook/inference/predictor.py",
     "framehook/inference/sources/testsrc.py",
     "framehook/inference/assets/person320.onnx",
@@ -76,6 +79,15 @@ def test_a_wheel_holds_the_package_in_plain_folders_and_nothing_else(built):
     assert {PurePosixPath(name).parts[0].partition("-")[0] for name in names} == {"framehook"}
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not [name for name in names if "__pycache__" in name or "/tests/" in name]
+
+
+def test_a_wheel_asks_for_qt_only_where_the_window_is_wanted(built):
+    wheel, _ = built
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        wanted = [line for line in archive.read(metadata).decode().splitlines() if "Requires-Dist: pyqt" in line.lower()]
+    assert [line.split()[1].partition(">")[0].lower() for line in wanted] == ["pyqt6", "pyqtgraph"]
+    assert all(line.endswith('extra == "gui"') for line in wanted)
 
 
 def test_a_source_distribution_holds_the_package_in_plain_folders_without_tests(built):

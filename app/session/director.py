@@ -89,7 +89,7 @@ class Director:
         self._hooks = hooks
         self._opener = Opener(board, desk)
         self._loader = ModelLoader(board, desk, self.take_model, self._no_model)
-        self.zoning = Zoning(callbacks, self.key_of)
+        self.zoning = Zoning(callbacks, self.key_of, lambda: self.predictor)
         self._model: Model | None = None
         self._accepted = board.state.options  # those that were found to be possible
         self._opened: list[Opened] = []  # what has a place on the screen
@@ -424,7 +424,7 @@ class Director:
         self._playing = None
         self._hooks.detach()
         self._failed = failure is not None
-        if failure is not None:
+        if failure is not None and not isinstance(failure, SystemExit):  # that of a callback, which is told by its name
             self._board.report(failure)
         self._advance()
 

@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from framehook.app.session.motion import Motion
-from framehook.app.session.state import Level
-from framehook.inference.callbacks import Callbacks, Handle, Registration, ZoneCounter, load_callbacks, registry
+from framehook.app.session.hook_origins import (
+    about,
+    below_registry,
+    check_callbacks,
+    forget_modules,
+    from_file,
+    is_fixed,
+    line_in,
+    modified_at,
+    modules_of,
+    origin_of,
+    title_of,
+    traceback_of,
+    what_failed,
+)
+from framehook.app.session.state import Level, Tell
+from framehook.inference.callbacks import Callbacks, Handle, Registration, load_callbacks
+from framehook.inference.callbacks.registry import error_text
 from framehook.inference.callbacks.userfile import Loaded
-from framehook.inference.errors import FramehookError, one_line
-from framehook.inference.events import ONCE_A_RUN, PredictEvent
+from framehook.inference.errors import FramehookError
+from framehook.inference.events import PredictEvent
 
 RECENT: Final = 240
 """Calls over which the times of a callback are taken."""
-BUILT_IN: Final = "built in"
-"""Where callbacks come from that belong to Framehook."""
-CODE: Final = "code"
-"""Where callbacks come from that were neither built in nor loaded from a file: those of a model that was handed over, say."""
-
-_SWITCHED_BY_PARTS: Final = frozenset({*ONCE_A_RUN, PredictEvent.SOURCE_CHANGE})
 
 
 class HookKey(NamedTuple):
@@ -120,6 +126,7 @@ class _Calls:
     errors: int = 0
     error: str = ""
     detail: str = ""
+    ended_run: bool = False
 
     def count(self, seconds: float) -> None:
         if self.number < RECENT:
@@ -128,6 +135,15 @@ class _Calls:
             self.recent[self.number % RECENT] = seconds
         self.number += 1
         self.last = seconds
+
+
+@dataclass(slots=True, eq=False)
+class _Loading:
+    """A file that is being run; `before` is what there was when that began: modules made of it, entries of `sys.path`."""
+
+    before: set[str]
+    entries_before: int
+    modules: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,16 +162,16 @@ class Hooks:
     A file is run when it is loaded and at no other time: that it has changed on disk changes nothing. What it imports from its
     folder are ordinary modules, which loading it again does not run again.
 
-    Everything may be called from any thread. `load` and `reload` run the user's code in the thread that calls them, and nothing
-    else waits for it.
+    Everything may be called from any thread. `load` runs the user's code in the thread that calls it, and nothing else waits
+    for it: a file that does not come to its end may be taken away, or loaded anew, from another thread.
     """
 
-    def __init__(self, callbacks: Callbacks, note: Callable[[Level, str, str], None], changed: Callable[[], None]) -> None:
+    def __init__(self, callbacks: Callbacks, note: Tell, changed: Callable[[], None]) -> None:
         """Begin without files, and watch.
 
         Args:
             callbacks: The registry that all runs call; it is given an observer.
-            note: Called, from any thread, with what there is to tell the user: how much it matters, a line, and more lines.
+            note: Given what there is to tell the user.
             changed: Called, from any thread, when callbacks were loaded, switched, or raised.
         """
         self._callbacks = callbacks
@@ -164,7 +180,7 @@ class Hooks:
         # Never held while the user's code runs; but a run may be collected, and ended, while its thread is in here.
         self._lock = threading.RLock()
         self._files: dict[Path, _File] = {}
-        self._loading: dict[Path, object] = {}
+        self._loading: dict[Path, _Loading] = {}
         self._off: set[HookKey] = set()
         self._run: Callbacks | None = None
         self._going_on = False
@@ -194,48 +210,39 @@ class Hooks:
             Whether its callbacks are in force.
         """
         file = Path(path).expanduser().resolve()
-        token = object()
+        loading = _Loading(modules_of(file), sys.path.count(str(file.parent)))
         with self._lock:
-            if file in self._loading:
-                return False
-            self._loading[file] = token
+            instead = self._give_up(file)
+            self._loading[file] = loading
+        if instead:
+            self._note(Level.WARNING, f"{file.name} is still being run; that is given up, and the file is run anew", "")
         self._changed()
-        before = _modules_of(file)
-        modified = _modified(file)
+        modified = modified_at(file)
         try:
             found = load_callbacks(file)
-            _check(found, file)
-        except FramehookError as error:
-            _forget_modules(_modules_of(file) - before)
-            self._not_loaded(file, token, error)
+            check_callbacks(found, file)
+        except BaseException as error:
+            self._not_loaded(file, loading, error)
+            if isinstance(error, KeyboardInterrupt):  # meant for whoever runs Python
+                raise
             return False
-        except BaseException:
-            _forget_modules(_modules_of(file) - before)
-            self._end_loading(file, token)
-            self._changed()
-            raise
-        modules = tuple(_modules_of(file) - before)
         with self._lock:
-            wanted = self._end_loading(file, token)
+            wanted = self._end_loading(file, loading)
             if wanted:
-                self._replace(HookFile(file, time.time(), modified, 0), found, modules)
+                self._replace(HookFile(file, time.time(), modified, 0), found, tuple(loading.modules))
                 self._apply_switches()
-        if not wanted:  # it was taken away again while it ran
-            _forget_modules(modules)
+        if not wanted:
+            forget_modules(loading.modules)
             return False
         self._changed()
         self._note_loaded(file)
         return True
 
-    def reload(self, path: str | Path) -> bool:
-        """Run a file again and put its callbacks in the place of those it had; as `load`."""
-        return self.load(path)
-
     def unload(self, path: str | Path) -> None:
         """Take the callbacks of a file away, also of one that is being run now; what is not loaded is left alone."""
         file = Path(path).expanduser().resolve()
         with self._lock:
-            self._loading.pop(file, None)
+            self._give_up(file)
             known = self._files.pop(file, None)
             if known is not None:
                 self._let_go(known)
@@ -243,12 +250,24 @@ class Hooks:
             self._note(Level.INFO, f"the callbacks of {file.name} were removed", "")
         self._changed()
 
-    def _end_loading(self, file: Path, token: object) -> bool:
-        """A file has been run; False where it was taken away meanwhile."""
+    def _give_up(self, file: Path) -> bool:
+        """Leave aside what is being run of a file, if anything: nobody can stop it, and it is not wanted once it returns."""
+        loading = self._loading.pop(file, None)
+        if loading is None:
+            return False
+        loading.modules = modules_of(file) - loading.before
+        folder = str(file.parent)
+        if sys.path.count(folder) > loading.entries_before:  # others must not find its neighbours for as long as it hangs
+            sys.path.remove(folder)
+        return True
+
+    def _end_loading(self, file: Path, loading: _Loading) -> bool:
+        """A file has been run; False where it was given up meanwhile."""
         with self._lock:
-            wanted = self._loading.get(file) is token
+            wanted = self._loading.get(file) is loading
             if wanted:
                 del self._loading[file]
+                loading.modules = modules_of(file) - loading.before
             return wanted
 
     def _replace(self, facts: HookFile, found: list[Loaded], modules: tuple[str, ...]) -> None:
@@ -267,7 +286,7 @@ class Hooks:
         for registration in list(self._calls):
             if registration.owner in file.handles:
                 self._calls.pop(registration, None)
-        _forget_modules(file.modules)
+        forget_modules(file.modules)
 
     def _note_loaded(self, file: Path) -> None:
         events = [registration.event for key, registration in self._keyed(self._callbacks) if key.origin == str(file)]
@@ -278,18 +297,24 @@ class Hooks:
             Level.INFO, f"{len(events)} {'callback' if len(events) == 1 else 'callbacks'} loaded from {file.name}{hint}", ""
         )
 
-    def _not_loaded(self, file: Path, token: object, error: FramehookError) -> None:
-        text = one_line(error)
+    def _not_loaded(self, file: Path, loading: _Loading, error: BaseException) -> None:
+        if isinstance(error, FramehookError):
+            text = error_text(error)
+            # What the file itself raised tells more than what was made of it.
+            inner = error.__cause__
+        else:  # `sys.exit` in a `Callback` of the file, say
+            line = line_in(error.__traceback__, file)
+            text = f"{file}{f', line {line}' if line else ''}: {type(error).__name__}: {error_text(error)}"
+            inner = error
         with self._lock:
-            wanted = self._end_loading(file, token)
+            wanted = self._end_loading(file, loading)
             before = self._files.get(file)
             if wanted and before is not None:
                 self._files[file] = replace(before, facts=replace(before.facts, problem=text))
+        forget_modules(loading.modules)
         if wanted:
             stays = "" if before is None else "; the callbacks loaded before stay"
-            # What the file itself raised tells more than what was made of it.
-            inner = error.__cause__
-            detail = "" if inner is None else _formatted(inner, _from_file(inner.__traceback__, file))
+            detail = "" if inner is None else traceback_of(inner, from_file(inner.__traceback__, file))
             self._note(Level.ERROR, f"{text}{stays}", detail)
         self._changed()
 
@@ -300,7 +325,12 @@ class Hooks:
         with self._lock:
             self._run = callbacks
             self._going_on = True
-            self._calls = {}
+            # What ended a run is off in those that follow, and still tells why.
+            self._calls = {
+                each: _Calls(error=calls.error, detail=calls.detail, ended_run=True)
+                for each, calls in self._calls.items()
+                if calls.ended_run and not callbacks.is_on(each)
+            }
         self._apply_switches()
         self._changed()
 
@@ -311,31 +341,40 @@ class Hooks:
 
     def observe(self, registration: Registration, seconds: float, error: BaseException | None) -> None:
         """Count a call; called by the registry, in the thread of the callback."""
-        calls = self._calls.get(registration)
-        if calls is None:
-            calls = self._calls.setdefault(registration, _Calls())
+        calls = self._calls.get(registration) or self._begin_counting(registration)
         calls.count(seconds)
-        if isinstance(error, Exception):
+        if error is not None:
             self._raised(registration, calls, error)
 
-    def _raised(self, registration: Registration, calls: _Calls, error: Exception) -> None:
+    def _begin_counting(self, registration: Registration) -> _Calls:
+        """The first call of a callback in a run; what was removed since is forgotten, with all that it holds."""
+        with self._lock:
+            calls = self._calls.setdefault(registration, _Calls())
+            held = set(self._run or self._callbacks)
+            for each in self._calls.keys() - held:
+                del self._calls[each]
+            return calls
+
+    def _raised(self, registration: Registration, calls: _Calls, error: BaseException) -> None:
         file = self._file_of(registration)
-        trace = _below_registry(error.__traceback__)
+        trace = below_registry(error.__traceback__)
         first = calls.errors == 0
-        calls.error = f"{type(error).__name__}: {one_line(error)}{_line(trace, registration, file)}"
-        calls.detail = _formatted(error, trace)
+        calls.error = what_failed(error, trace, registration, file)
+        calls.detail = traceback_of(error, trace)
         calls.errors += 1
-        what = f"{_title(registration)} failed in {registration.event}: {calls.error}"
-        if registration.on_error == "disable":
+        what = f"{title_of(registration)} failed in {registration.event}: {calls.error}"
+        correct = "Correct the file and load it again, or switch it on again" if file else "It can be switched on again"
+        if not isinstance(error, Exception):  # `sys.exit`, which ends the run whatever `on_error` says
+            calls.ended_run = True
+            if not is_fixed(registration):
+                self._callbacks.switch(registration, False)
+            off = "" if self._callbacks.is_on(registration) else f"; it is switched off. {correct}"
+            self._note(Level.ERROR, what + off, calls.detail)
+        elif registration.on_error == "disable":
             run = self._run
             if run is not None:
                 run.switch(registration, False)  # as the registry is about to do, so that whoever is told now sees it off
-            again = "; it is switched off. " + (
-                "Correct the file and load it again, or switch it on again"
-                if file is not None
-                else "It can be switched on again"
-            )
-            self._note(Level.ERROR, what + again, calls.detail)
+            self._note(Level.ERROR, f"{what}; it is switched off. {correct}", calls.detail)
         elif registration.on_error == "log" and first:  # it may fail at every frame; the session tells what ends a run
             self._note(Level.ERROR, what, calls.detail)
         self._changed()
@@ -359,7 +398,7 @@ class Hooks:
         One that is fixed is left alone.
         """
         for each, registration in self._keyed(self._run or self._callbacks):
-            if each == key and not _is_fixed(registration):
+            if each == key and not is_fixed(registration):
                 break
         else:
             return
@@ -380,11 +419,11 @@ class Hooks:
             origin=Path(key.origin).name,
             name=key.name,
             event=registration.event,
-            about=_about(registration),
+            about=about(registration),
             order=registration.order,
             background=registration.background,
             on=on,
-            fixed=_is_fixed(registration),
+            fixed=is_fixed(registration),
             calls=calls.number,
             last=calls.last * 1e3 if recent else None,
             mean=sum(recent) / len(recent) * 1e3 if recent else None,
@@ -401,7 +440,7 @@ class Hooks:
             files = {handle: str(path) for path, file in self._files.items() for handle in file.handles}
         numbers: dict[tuple[str, str, str], count[int]] = {}
         for each in list(callbacks):
-            known_by = (files.get(each.owner) or _origin(each), _title(each), each.event)
+            known_by = (files.get(each.owner) or origin_of(each), title_of(each), each.event)
             yield HookKey(*known_by, next(numbers.setdefault(known_by, count()))), each
 
     def _apply_switches(self) -> None:
@@ -420,104 +459,3 @@ class Hooks:
     def _file_of(self, registration: Registration) -> Path | None:
         with self._lock:
             return next((path for path, file in self._files.items() if registration.owner in file.handles), None)
-
-
-# Where callbacks come from ------------------------------------------------------------------------------------------------
-
-
-def _check(found: list[Loaded], file: Path) -> None:
-    """Refuse what cannot be registered, before anything changes."""
-    for each in found:
-        try:
-            Callbacks().add(each.event, each.function)
-        except FramehookError as error:
-            line = getattr(getattr(each.function or each.event, "__code__", None), "co_firstlineno", None)
-            place = f"{file}, line {line}" if line else str(file)
-            raise type(error)(f"{place}: {one_line(error)}") from None
-
-
-def _object_of(registration: Registration) -> Any:
-    """The object whose method is called, or the function itself."""
-    return getattr(registration.function, "__self__", registration.function)
-
-
-def _module_name(registration: Registration) -> str:
-    function = _object_of(registration)
-    return str(getattr(function, "__module__", "") or "")
-
-
-def _origin(registration: Registration) -> str:
-    return BUILT_IN if _module_name(registration).startswith("framehook.") else CODE
-
-
-def _title(registration: Registration) -> str:
-    """A callback's name; several counters of zones differ in what they count."""
-    counter = _object_of(registration)
-    return f"{registration.name} ({', '.join(counter.zones)})" if isinstance(counter, ZoneCounter) else registration.name
-
-
-def _about(registration: Registration) -> str:
-    """The first paragraph of its docstring, in one line; of a method that has none that of its class."""
-    told = getattr(registration.function, "__doc__", None) or getattr(_object_of(registration), "__doc__", None)
-    return one_line(str(told or "").strip().partition("\n\n")[0])
-
-
-def _is_fixed(registration: Registration) -> bool:
-    """Whether the app, or what a built-in callback has begun, would be broken without it."""
-    module = _module_name(registration)
-    if module.startswith("framehook.app.") and not isinstance(_object_of(registration), Motion):
-        return True
-    return module.startswith("framehook.") and registration.event in _SWITCHED_BY_PARTS
-
-
-def _modified(file: Path) -> int:
-    try:
-        return file.stat().st_mtime_ns
-    except OSError:
-        return 0
-
-
-def _modules_of(file: Path) -> set[str]:
-    """The names of the modules that were made of a file."""
-    held = [(name, getattr(module, "__dict__", {})) for name, module in list(sys.modules.items())]
-    return {name for name, values in held if values.get("__file__") == str(file)}
-
-
-def _forget_modules(names: Iterable[str]) -> None:
-    """Take modules out of the list that keeps them alive."""
-    for name in names:
-        sys.modules.pop(name, None)
-
-
-# What they raised ---------------------------------------------------------------------------------------------------------
-
-
-def _below_registry(trace: TracebackType | None) -> TracebackType | None:
-    """A traceback from the callback on."""
-    while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename == registry.__file__:
-        trace = trace.tb_next
-    return trace
-
-
-def _from_file(trace: TracebackType | None, file: Path) -> TracebackType | None:
-    """A traceback from the first line of a file on; None where it does not pass through it."""
-    while trace is not None and trace.tb_frame.f_code.co_filename != str(file):
-        trace = trace.tb_next
-    return trace
-
-
-def _formatted(error: BaseException, trace: TracebackType | None) -> str:
-    return "".join(traceback.format_exception(type(error), error, trace)).rstrip()
-
-
-def _line(trace: TracebackType | None, registration: Registration, file: Path | None) -> str:
-    """The last line of the callback's own file that an error passed through: ` (mine.py line 3)`; nothing for built-ins."""
-    if file is None:
-        if _origin(registration) == BUILT_IN:
-            return ""
-        code = getattr(inspect.unwrap(registration.function), "__code__", None)
-        if code is None:
-            return ""
-        file = Path(code.co_filename)
-    lines = [line for frame, line in traceback.walk_tb(trace) if frame.f_code.co_filename == str(file)]
-    return f" ({file.name} line {lines[-1]})" if lines else ""

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Final
 
 from framehook.app.session.state import Level, Note
-from framehook.inference.callbacks import registry
 from framehook.inference.errors import one_line
 
 KEPT: Final = 500
@@ -31,7 +30,7 @@ class Notes(logging.Handler):
         self._waiting: deque[Note] = deque(maxlen=KEPT)
         self._logger = logging.getLogger("framehook")
         self._before = self._logger.level, self._logger.propagate
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the collector may run anywhere, and what it drops may log
 
     def attach(self) -> None:
         """Listen to the library's log."""
@@ -48,20 +47,21 @@ class Notes(logging.Handler):
 
     def add(self, level: Level, text: str, detail: str = "") -> None:
         """Add a note; of several lines the text becomes one."""
+        note = Note(level, one_line(text), time.time(), detail)
         with self._lock:
-            self._waiting.append(Note(level, one_line(text), time.time(), detail))
+            self._waiting.append(note)
         self._wake()
 
     def take(self) -> list[Note]:
         """The notes since this was asked last, oldest first."""
+        empty: deque[Note] = deque(maxlen=KEPT)
         with self._lock:
-            taken = list(self._waiting)
-            self._waiting.clear()
-        return taken
+            taken, self._waiting = self._waiting, empty
+        return list(taken)
 
     def emit(self, record: logging.LogRecord) -> None:
         """A record of the library as a note."""
-        if record.module == "registry" and record.name == registry.log.name and record.levelno >= logging.ERROR:
+        if getattr(record, "observed", False):
             return  # that a callback raised is told with its traceback, by what observes the callbacks
         level = Level.INFO if record.levelno < logging.WARNING else Level.WARNING
         if record.levelno >= logging.ERROR:

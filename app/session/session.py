@@ -17,6 +17,7 @@ from framehook.app.session.relay import Relay
 from framehook.app.session.renderer import Renderer
 from framehook.app.session.state import Figures, Level, Note, SessionState, TakeKind, ZonesOfSlot
 from framehook.app.session.takes import Takes
+from framehook.app.session.turns import Turns
 from framehook.inference.callbacks import Callbacks
 from framehook.inference.callbacks.overlay import check_layers
 from framehook.inference.options import PredictOptions
@@ -71,7 +72,7 @@ class Session:
         self.renderer = Renderer(wake, poison=poison)
         self._board = Board(wake, SessionState(options=chosen, loop=loop))
         self._desk = Desk("framehook-session", self._board.report)
-        self._files = Desk("framehook-hooks", self._board.report)  # files of callbacks are run one after another
+        self._files = Turns(self._desk)  # files of callbacks are run one after another
         self.hooks_version = 0
         self.hooks = Hooks(self.callbacks, self._board.note, self._hooks_changed)
         self._director = director = Director(self._board, self._desk, self.callbacks, renderer=self.renderer, hooks=self.hooks)
@@ -265,11 +266,19 @@ class Session:
 
     def load_hooks(self, path: Path) -> None:
         """Run a Python file and add the callbacks in it, in place of those it had; files are run one after another."""
-        self._files.hand_in(partial(self.hooks.load, path))
+        file = path.expanduser().resolve()
+        if file in self.hooks.loading:
+            self._files.give_up(file)  # it may never come to its end
+        self._files.take(file, partial(self.hooks.load, file))
 
     def unload_hooks(self, path: Path) -> None:
         """Take the callbacks of a file away."""
-        self.hooks.unload(path)  # at once: it may be one that never comes to its end
+        file = path.expanduser().resolve()
+        if file in self.hooks.loading:
+            self._files.give_up(file)
+            self.hooks.unload(file)
+        else:
+            self._files.take(file, partial(self.hooks.unload, file))
 
     # The end ----------------------------------------------------------------------------------------------------------------
 
@@ -291,12 +300,10 @@ class Session:
         self._director.close()
         self._takes.end_all()
         self._desk.close()
-        self._files.close()
         ended = [
             self._takes.close(remaining()),
             self._desk.join(remaining),
             self._director.join(remaining()),
-            self._files.join(remaining),
             self.renderer.close(remaining()),
         ]
         self._board.notes.detach()

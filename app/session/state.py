@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -158,6 +159,10 @@ class Note:
     text: str
     at: float
     detail: str = ""
+
+
+Tell: TypeAlias = Callable[[Level, str, str], None]
+"""What notes are handed to, from any thread: how much it matters, a line, and more lines."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,14 +18,6 @@ if TYPE_CHECKING:
     from framehook.inference.predictor import Predictor
 
 
-@dataclass(frozen=True, slots=True)
-class _Zone:
-    points: Points
-    counter: ZoneCounter
-    handle: Handle
-    colour: int
-
-
 class _Counter(ZoneCounter):
     """Counts while it can: the crossings of a line not while nothing is tracked, which here can be switched at any moment."""
 
@@ -33,17 +25,36 @@ class _Counter(ZoneCounter):
         if predictor.args.tracker is not None or all(len(points) > 2 for points in self.zones.values()):
             super().on_predict_postprocess_end(predictor)
 
+    def leave(self, predictor: Predictor) -> None:
+        """Keep nothing for a run any more."""
+        self._runs.pop(predictor)
+
+
+@dataclass(frozen=True, slots=True)
+class _Zone:
+    points: Points
+    counter: _Counter
+    handle: Handle
+    colour: int
+
 
 class Zoning:
     """Zones of each slot. Every zone counts by itself, so that the others go on when one is moved."""
 
-    def __init__(self, callbacks: Callbacks, key_of: Callable[[SourceInfo], str | None]) -> None:
+    def __init__(
+        self,
+        callbacks: Callbacks,
+        key_of: Callable[[SourceInfo], str | None],
+        predictor: Callable[[], Predictor | None],
+    ) -> None:
         """Begin without zones.
 
         Args:
             callbacks: Where counters are registered.
             key_of: The slot of a source.
+            predictor: The run under way.
         """
+        self._predictor = predictor
         self._callbacks = callbacks
         self._key_of = key_of
         self._lock = threading.Lock()
@@ -64,7 +75,7 @@ class Zoning:
             there = self._slots.setdefault(key, {})
             gone = {name: there.pop(name) for name in list(there) if wanted.get(name) != there[name].points}
             for zone in gone.values():
-                zone.handle.remove()
+                self._remove(zone)
             for name, points in wanted.items():
                 if name not in there:
                     # One that was moved, or has another name now, keeps its colour.
@@ -79,14 +90,14 @@ class Zoning:
         with self._lock:
             there = self._slots.get(key, {})
             for name, zone in list(there.items()):
-                zone.handle.remove()
+                self._remove(zone)
                 there[name] = self._add(key, name, zone.points, zone.colour)
 
     def forget(self, key: str) -> None:
         """Take the zones of a slot away."""
         with self._lock:
             for zone in self._slots.pop(key, {}).values():
-                zone.handle.remove()
+                self._remove(zone)
 
     def counts(self, key: str) -> dict[str, dict[str, Any]]:
         """What the zones of a slot have counted; see `ZoneCounter`."""
@@ -103,6 +114,12 @@ class Zoning:
         colours = [*PALETTE[colour:], *PALETTE[:colour]]
         counter = _Counter({name: points}, only=partial(self._is_of, key), colors=colours)
         return _Zone(points, counter, self._callbacks.add(counter, on_error="disable"), colour)
+
+    def _remove(self, zone: _Zone) -> None:
+        zone.handle.remove()
+        predictor = self._predictor()
+        if predictor is not None:
+            zone.counter.leave(predictor)  # else the run would keep each place a zone was dragged to
 
     def _is_of(self, key: str, source: SourceInfo) -> bool:
         return self._key_of(source) == key

@@ -361,13 +361,14 @@ class Callbacks:
         return self._in_background(registration, function) if registration.background else function
 
     def _tolerate(self, registration: Registration, failure: CallbackError) -> None:
+        marks = {"observed": self.observer is not None}  # who listens to the log and observes, too, need not tell it twice
         if registration.on_error == "disable":
-            log.error("%s; it is switched off for this run", failure)
+            log.error("%s; it is switched off for this run", failure, extra=marks)
             with self._lock:
                 self._switched_off.add(registration)
                 self._version += 1
         else:
-            log.error("%s", failure)
+            log.error("%s", failure, extra=marks)
 
     def _note_background(self, registration: Registration, failure: CallbackError) -> None:
         """Keep an error of the background for the run, which raises it with its next event, or at its end."""
@@ -448,8 +449,16 @@ def _check_callable(event: str, callback: CallbackFunction | None, name: str) ->
     return callback
 
 
+def error_text(error: BaseException) -> str:
+    """What an error says, in one line; an exception of the user's own may fail to say anything."""
+    try:
+        return one_line(error)
+    except Exception:  # noqa: BLE001 - what it raised matters less than that it did
+        return "(its text cannot be shown)"
+
+
 def _failure(registration: Registration, error: Exception, where: str) -> CallbackError:
-    text = one_line(error)
+    text = error_text(error)
     # OpenCV says "readonly" of the array it was asked to draw on, but not what to draw on instead.
     hint = f" ({READ_ONLY})" if "readonly" in text else ""
     place = f" at {where}" if where else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import sys
 import traceback
@@ -108,8 +107,8 @@ def _run(file: Path) -> ModuleType:
             raise CallbackFileError(f"{place}: {type(error).__name__}: {text}") from error
         raise
     finally:
-        with contextlib.suppress(ValueError):  # the file may have taken it away itself
-            sys.path.remove(folder)
+        # This very entry: the file may have taken it away itself, and an equal one may be the user's.
+        sys.path[:] = [each for each in sys.path if each is not folder]
     return module
 
 

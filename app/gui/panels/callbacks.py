@@ -47,7 +47,8 @@ from PyQt6.QtWidgets import (
 from framehook.app.gui.bridge import Bridge
 from framehook.app.gui.icons import icon
 from framehook.app.gui.panels.paced import Paced
-from framehook.app.session.hooks import BUILT_IN, CODE, HookFile, HookKey, HookRow
+from framehook.app.session.hook_origins import BUILT_IN, CODE
+from framehook.app.session.hooks import HookFile, HookKey, HookRow
 from framehook.app.session.state import Level
 from framehook.inference.events import EVENTS, PredictEvent
 

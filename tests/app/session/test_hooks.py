@@ -8,8 +8,10 @@ import weakref
 
 import pytest
 
-from framehook.app.session.hooks import BUILT_IN, CODE, RECENT, Hooks
+from framehook.app.session.hook_origins import BUILT_IN, CODE
+from framehook.app.session.hooks import RECENT, Hooks
 from framehook.app.session.motion import Motion
+from framehook.app.session.notes import Notes
 from framehook.app.session.relay import Relay
 from framehook.app.session.state import Level
 from framehook.inference.backends import FunctionBackend
@@ -202,7 +204,7 @@ def test_a_switch_survives_runs_and_reloads(tmp_path):
     for key in (mine, desk.row("Overlay", "on_predict_postprocess_end").key):
         desk.hooks.switch(key, False)
         desk.hooks.switch(key, False)
-    desk.hooks.reload(path)
+    desk.hooks.load(path)
     for _ in range(2):
         results = list(desk.run())
         assert all("seen" not in result.data for result in results)
@@ -228,7 +230,7 @@ def test_a_switch_is_in_force_from_the_next_event(tmp_path):
 
 def test_what_the_app_needs_and_what_others_have_to_finish_cannot_be_switched_off():
     desk = Desk()
-    desk.callbacks.add(Relay(print, print, lambda source: None))
+    desk.callbacks.add(Relay(print, print, lambda change: False, lambda source: None))
     desk.callbacks.add(Motion())
     desk.callbacks.add("on_predict_end", lambda predictor: None)
     desk.play(PICTURES[:1])
@@ -269,7 +271,7 @@ def test_a_file_is_loaded_again_only_if_it_is_good(tmp_path):
         ("x = 1", r"mine.py holds no callback"),
     ]:
         write(path, text)
-        assert not desk.hooks.reload(path)
+        assert not desk.hooks.load(path)
         level, note, detail = desk.notes[-1]
         assert level is Level.ERROR
         assert re.search(told, note), note
@@ -280,7 +282,7 @@ def test_a_file_is_loaded_again_only_if_it_is_good(tmp_path):
         assert "userfile.py" not in detail
     assert [result.data["seen"] for result in desk.run(PICTURES[:2])] == [1, 2]
     write(path, COUNTING.replace("len(seen)", "-len(seen)"))
-    assert desk.hooks.reload(path)
+    assert desk.hooks.load(path)
     assert desk.hooks.files[0].problem == ""
     assert [result.data["seen"] for result in desk.run(PICTURES[:2])] == [-1, -2]
 
@@ -329,27 +331,235 @@ def test_removing_a_file_removes_its_callbacks_and_all_that_they_hold(tmp_path):
     assert desk.notes[-1] == (Level.INFO, "the callbacks of mine.py were removed", "")
 
 
-def test_while_a_file_is_run_nothing_waits_and_it_can_be_taken_away_again(tmp_path, monkeypatch):
-    desk = Desk()
+@pytest.fixture
+def gate(monkeypatch):
+    """What files of these tests may wait for, until it is set."""
     gate = threading.Event()
     monkeypatch.setitem(sys.modules, "gate_of_this_test", types.SimpleNamespace(wait=lambda: gate.wait(WAIT)))
-    path = write(tmp_path / "slow.py", "import gate_of_this_test\ngate_of_this_test.wait()\n" + COUNTING)
+    yield gate
+    gate.set()
+
+
+HANGING = "import gate_of_this_test\ngate_of_this_test.wait()\n"
+
+
+MADE = """
+import sys
+from framehook.inference.callbacks import Callback
+class Mine(Callback):
+    def __init__(self):
+        {}
+    def on_predict_end(self, predictor): ...
+"""
+
+
+def beside(desk, path):
+    """Load a file that hangs on a thread of its own; what `load` returned is in the list once the thread has ended."""
     loaded = []
     thread = threading.Thread(target=lambda: loaded.append(desk.hooks.load(path)))
     thread.start()
-    until(lambda: desk.hooks.loading == (path,))
-    assert not desk.hooks.load(path)  # it is being loaded already
+    until(lambda: desk.hooks.loading == (path,) and str(path.parent) in sys.path)
+    return thread, loaded
+
+
+def modules_of(path):
+    return [module for module in list(sys.modules.values()) if getattr(module, "__file__", None) == str(path)]
+
+
+def test_while_a_file_is_run_nothing_waits_and_it_can_be_taken_away_again(tmp_path, gate):
+    desk = Desk()
+    path = write(tmp_path / "slow.py", HANGING + COUNTING)
+    thread, loaded = beside(desk, path)
     other = write(tmp_path / "other.py", COUNTING)
     assert desk.hooks.load(other)
     assert {row.origin for row in desk.hooks.rows()} == {"other.py"}
     assert desk.play(PICTURES[:2]) == 2
     desk.hooks.unload(path)
     assert desk.hooks.loading == ()
+    assert str(tmp_path) not in sys.path
     gate.set()
     thread.join(WAIT)
     assert loaded == [False]
     assert [file.path for file in desk.hooks.files] == [other]
-    assert not any(getattr(module, "__file__", None) == str(path) for module in list(sys.modules.values()))
+    assert modules_of(path) == []
+
+
+@pytest.mark.parametrize("end", [COUNTING, "raise ValueError('too late')\n", "import sys\nsys.exit(3)\n"])
+@pytest.mark.parametrize("taken_away", [False, True])
+def test_a_file_that_hangs_is_corrected_and_loaded_again(tmp_path, gate, taken_away, end):
+    desk = Desk()
+    path = write(tmp_path / "mine.py", HANGING + end)
+    thread, loaded = beside(desk, path)
+    write(path, COUNTING)
+    if taken_away:
+        desk.hooks.unload(path)
+    assert desk.hooks.load(path)
+    assert desk.hooks.loading == ()
+    assert str(tmp_path) not in sys.path
+    given_up = (Level.WARNING, "mine.py is still being run; that is given up, and the file is run anew", "")
+    told = [*([] if taken_away else [given_up]), (Level.INFO, "2 callbacks loaded from mine.py", "")]
+    assert desk.notes == told
+    gate.set()
+    thread.join(WAIT)
+    assert loaded == [False]
+    assert desk.notes == told  # what it comes to in the end concerns nobody
+    assert [(file.count, file.problem) for file in desk.hooks.files] == [(2, "")]
+    assert len(modules_of(path)) == 1
+    assert [result.data["seen"] for result in desk.run(PICTURES[:2])] == [1, 2]
+    desk.hooks.unload(path)
+    assert modules_of(path) == []
+
+
+def test_a_folder_that_was_on_the_path_stays_there_when_a_file_is_given_up(tmp_path, gate, monkeypatch):
+    desk = Desk()
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    made = MADE.format("import gate_of_this_test; gate_of_this_test.wait()")
+    path = write(tmp_path / "slow.py", made)
+    thread, _ = beside(desk, path)
+    until(lambda: modules_of(path) and sys.path.count(str(tmp_path)) == 1)  # it has been run, and its object is being made
+    desk.hooks.unload(path)
+    assert sys.path.count(str(tmp_path)) == 1
+    gate.set()
+    thread.join(WAIT)
+    assert modules_of(path) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("import sys\n\nsys.exit(3)\n", "line 3: SystemExit: 3"),
+        ("class Odd(BaseException): ...\nraise Odd('no')\n", "line 2: Odd: no"),
+        (MADE.format("sys.exit(3)"), "line 6: SystemExit: 3"),
+        (
+            "class Mute(Exception):\n    def __str__(self):\n        raise ValueError('x')\nraise Mute\n",
+            "line 3: ValueError: x",
+        ),
+    ],
+)
+def test_whatever_a_file_raises_when_it_is_run_is_told_with_its_line(tmp_path, text, told):
+    desk = Desk()
+    path = write(tmp_path / "mine.py", text)
+    assert not desk.hooks.load(path)
+    assert desk.errors() == [f"{path}, {told}"]
+    assert f'File "{path}", {told.partition(":")[0]}, in ' in desk.notes[-1][2]
+    assert desk.hooks.loading == ()
+    assert modules_of(path) == []
+    write(path, COUNTING)
+    assert desk.hooks.load(path)
+
+
+LEAVING = """
+import sys
+
+def on_predict_batch_end(predictor):
+    if predictor.frame.index == 2:
+        sys.exit(4)
+"""
+
+
+def test_a_callback_that_leaves_python_is_named_and_off_in_the_runs_that_follow(tmp_path):
+    desk = Desk()
+    path = write(tmp_path / "mine.py", LEAVING)
+    desk.hooks.load(path)
+    with pytest.raises(SystemExit):
+        desk.play()
+    (text,) = desk.errors()
+    assert text == (
+        "on_predict_batch_end failed in on_predict_batch_end: SystemExit: 4 (mine.py line 6); it is switched off. "
+        "Correct the file and load it again, or switch it on again"
+    )
+    assert desk.notes[-1][2].startswith(f'Traceback (most recent call last):\n  File "{path}", line 6')
+    for _ in range(2):
+        assert desk.play() == 8
+        row = desk.row("on_predict_batch_end")
+        assert (row.on, row.calls, row.errors) == (False, 0, 0)
+        assert row.status == "off: raised SystemExit: 4 (mine.py line 6)"
+    assert len(desk.errors()) == 1
+    desk.hooks.switch(row.key, True)
+    with pytest.raises(SystemExit):
+        desk.play()
+    write(path, COUNTING)
+    desk.hooks.load(path)
+    assert desk.play() == 8
+    row = desk.row("on_predict_batch_end")
+    assert (row.on, row.calls, row.error) == (True, 8, "")
+
+
+def test_an_error_that_cannot_say_what_it_is_switches_its_callback_off_as_any_other(tmp_path):
+    desk = Desk()
+    text = "class Mute(Exception):\n    def __str__(self): raise ValueError('x')\n"
+    desk.hooks.load(write(tmp_path / "mine.py", text + "def on_predict_batch_end(predictor):\n    raise Mute\n"))
+    assert desk.play() == 8
+    row = desk.row("on_predict_batch_end")
+    assert (row.on, row.calls, row.error) == (False, 1, "Mute: (its text cannot be shown) (mine.py line 4)")
+    assert len(desk.errors()) == 1
+
+
+def test_what_is_added_and_removed_during_a_run_is_forgotten():
+    class Large:
+        def __call__(self, predictor): ...
+
+    desk = Desk()
+    alive = []
+    with desk.run() as run:
+        handle = None
+        for _ in run:
+            if handle is not None:
+                handle.remove()
+            large = Large()
+            alive.append(weakref.ref(large))
+            handle = desk.callbacks.add("on_predict_batch_end", large)
+            del large
+            assert sum(each() is not None for each in alive) <= 2  # the one in force, and the one before it
+    assert len(alive) == 8
+    assert desk.row("Tracking", "on_predict_postprocess_end").calls == 8
+
+
+def test_a_failure_is_told_once_by_the_hooks_or_else_by_the_log(tmp_path):
+    desk = Desk()
+    notes = Notes(lambda: None)
+    notes.attach()
+    try:
+        desk.hooks.load(write(tmp_path / "mine.py", FAILING))
+        desk.play()
+        assert len(desk.errors()) == 1
+        assert notes.take() == []
+        # Nobody watches this one.
+        alone = Callbacks()
+        alone.add("on_predict_batch_end", lambda predictor: 1 / 0, on_error="log")
+        desk.model.callbacks = alone
+        assert len(desk.model.predict(PICTURES[:1], conf=0.001)) == 1
+        (note,) = notes.take()
+        assert note.level is Level.ERROR
+        assert "ZeroDivisionError" in note.text
+    finally:
+        notes.detach()
+
+
+def test_a_failure_in_the_background_after_the_end_of_its_run_is_told():
+    desk = Desk()
+    notes = Notes(lambda: None)
+    notes.attach()
+    go, over = threading.Event(), threading.Event()
+
+    def late(snapshot):
+        go.wait(WAIT)
+        over.set()
+        raise OSError("no room")
+
+    try:
+        desk.callbacks.add("on_predict_batch_end", late, background=True)
+        desk.play(PICTURES[:1])
+        go.set()
+        assert over.wait(WAIT)
+        told = []
+        until(lambda: told.extend(notes.take()) or told)
+        assert [note.level for note in told] == [Level.ERROR]
+        assert "OSError: no room" in told[0].text
+        assert told[0].text.endswith("after the run had ended")
+    finally:
+        go.set()
+        notes.detach()
 
 
 def test_a_start_that_was_missed_is_told_of(tmp_path):
@@ -416,7 +626,7 @@ def test_rows_may_be_read_and_switched_while_a_run_goes_on(tmp_path):
     thread = threading.Thread(target=look)
     thread.start()
     for _ in range(5):
-        desk.hooks.reload(path)
+        desk.hooks.load(path)
         assert desk.play(PICTURES * 5) == 40
     over.set()
     thread.join(WAIT)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from framehook.app.session.state import Level, Phase
+from framehook.inference.callbacks import ZoneCounter
 from framehook.inference.errors import OptionError
 from framehook.model import Model
 
@@ -416,3 +417,46 @@ def test_a_source_that_begins_and_ends_is_told(watch):
     watcher.look()
     assert "testsrc is open, 320 x 240, 30 frames a second" in watcher.texts(Level.INFO)
     assert "testsrc has ended" in watcher.texts(Level.INFO)
+
+
+def test_files_of_callbacks_are_run_in_the_order_in_which_they_were_chosen(watch, tmp_path):
+    watcher, session = (made := watch()), made.session
+    first, second = tmp_path / "first.py", tmp_path / "second.py"
+    first.write_text("import time\ntime.sleep(.2)\ndef on_predict_end(predictor): ...\n")
+    second.write_text("def on_predict_end(predictor): ...\n")
+    session.load_hooks(first)
+    session.load_hooks(second)
+    session.load_hooks(first)
+    session.unload_hooks(second)
+    watcher.until(lambda: [file.path.name for file in session.hooks.files] == ["first.py"] and not session.hooks.loading)
+
+
+def test_a_file_of_callbacks_that_hangs_can_be_corrected_and_holds_up_no_other(watch, tmp_path):
+    watcher, session = (made := watch()), made.session
+    path, other = tmp_path / "mine.py", tmp_path / "other.py"
+    path.write_text("import threading\nthreading.Event().wait(6)\ndef on_predict_end(predictor): ...\n")
+    other.write_text("def on_predict_end(predictor): ...\n")
+    session.load_hooks(path)
+    watcher.until(lambda: path in session.hooks.loading)
+    session.load_hooks(other)
+    path.write_text("def on_predict_start(predictor): ...\n")
+    session.load_hooks(path)
+    watcher.until(lambda: {file.path for file in session.hooks.files} == {path, other})
+    assert any("is still being run" in text for text in watcher.texts(Level.WARNING))
+
+
+def test_zones_that_were_moved_about_leave_nothing_behind_in_the_run(watch):
+    watcher = watch()
+    watcher.session.open(LIVE)
+    watcher.shown()
+    key = watcher.state.slots[0].key
+
+    def counters():
+        gc.collect()
+        return sum(isinstance(each, ZoneCounter) for each in gc.get_objects())
+
+    for number in range(30):
+        watcher.session.set_zones(key, {"yard": ((0.1, 0.1), (0.5, 0.1), (0.5, 0.5 + number / 100))})
+        watcher.shown()
+    watcher.shown(2)
+    assert counters() < 5
