@@ -73,6 +73,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/dispatch.py
 	$(BIN)/python benchmarks/endurance.py
+	$(BIN)/python benchmarks/app.py live slow start
 	$(BIN)/python benchmarks/live.py $(if $(BENCH_MODEL),--model $(BENCH_MODEL))
 	$(if $(BENCH_CLIP),$(BIN)/python benchmarks/peers.py --clip $(BENCH_CLIP),@echo "left out: peers.py; name BENCH_CLIP=clip.mp4")
 	$(if $(and $(BENCH_MODEL),$(BENCH_CLIP)),$(BIN)/python benchmarks/throughput.py --model $(BENCH_MODEL) --clip $(BENCH_CLIP),\
