@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Literal, TypeAlias, get_args
 
-from PyQt6.QtCore import QEvent, QObject, Qt
+from PyQt6.QtCore import QEvent, QModelIndex, QObject, QSize, Qt
 from PyQt6.QtGui import QColor, QPalette
-from PyQt6.QtWidgets import QApplication, QWidget
+from PyQt6.QtWidgets import QApplication, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 Theme: TypeAlias = Literal["system", "light", "dark"]
 THEMES: Final[tuple[Theme, ...]] = get_args(Theme)
@@ -40,6 +40,9 @@ _COLOURS: Final[dict[Theme, dict[QPalette.ColorRole, str]]] = {
     },
 }  # fmt: skip
 _DISABLED: Final[dict[Theme, str]] = {"light": "#85898f", "dark": "#8f949b"}
+_TICKED: Final = ("QCheckBox", "QRadioButton")
+_TICK_GROUND: Final[dict[Theme, str]] = {"light": "#ffffff", "dark": "#565c64"}
+"""What a tick stands on: Fusion draws hardly an outline, and an empty box is to be seen on dark ground, too."""
 _TEXTS: Final = (_ROLE.WindowText, _ROLE.Text, _ROLE.ButtonText, _ROLE.HighlightedText)
 _ACCENTS: Final[dict[Accent, tuple[str, str]]] = {  # on light, on dark ground
     "red": ("#c4281f", "#ff6b63"),
@@ -66,7 +69,11 @@ def apply_theme(app: QApplication, theme: Theme) -> None:
     hints.setColorScheme(_SCHEMES[theme])
     if theme != "system" and not _shows(app, theme):
         app.setStyle("Fusion")
-        app.setPalette(_palette(theme))
+        palette = _palette(theme)
+        app.setPalette(palette)
+        palette.setColor(_ROLE.Base, QColor(_TICK_GROUND[theme]))
+        for kind in _TICKED:
+            app.setPalette(palette, kind)
 
 
 def is_dark(palette: QPalette) -> bool:
@@ -90,6 +97,20 @@ def watch(widget: QWidget, restyle: Callable[[], object]) -> None:
     """Call `restyle` now and with every change of the widget's palette: for what does not paint with the palette by itself."""
     _Watcher(widget, restyle)
     restyle()
+
+
+class Ticks(QStyledItemDelegate):
+    """Draws the rows of a list that are ticked, with boxes that look like check boxes elsewhere, and room around them."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem | None, index: QModelIndex) -> None:
+        super().initStyleOption(option, index)
+        if option is not None:
+            option.palette.setColor(_ROLE.Base, QApplication.palette("QCheckBox").color(_ROLE.Base))
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
+        size = super().sizeHint(option, index)
+        size.setHeight(size.height() + 6)
+        return size
 
 
 class _Watcher(QObject):

@@ -258,7 +258,7 @@ class SourceView(PictureCanvas):
                 draw_card(painter, mapping.rect_of(boxes.xyxy[about]), bounds, title, facts, palette)
         if self._caption:
             hint = "" if self._tool is None else self._tool.hint()
-            draw_caption(painter, bounds, f"{self._caption} · {hint}" if hint else self._caption, palette)
+            draw_caption(painter, bounds, f"{self._caption} · {hint}" if hint else self._caption, palette, faint=not hint)
         if self._message is not None and not (self._message.passing and self._pointer is not None):
             draw_message(painter, bounds, self._message.title, self._message.text, palette)
         if self._current:

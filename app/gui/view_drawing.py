@@ -12,6 +12,8 @@ from framehook.app.gui.theme import is_dark
 
 _ROLE: Final = QPalette.ColorRole
 _VEIL: Final = 200  # of 255: what is under a text shows a little, and white letters on it are read on white pictures, too
+_FAINT: Final = 150  # of 255: for what is always there, over what may be labels of objects
+_SMALL: Final = 0.85
 _MARGIN: Final = 8.0
 _PADDING: Final = 6.0
 
@@ -32,16 +34,25 @@ def accent(palette: QPalette) -> QColor:
     return palette.color(_ROLE.Highlight).lighter(130)
 
 
-def draw_caption(painter: QPainter, bounds: QRectF, text: str, palette: QPalette) -> QRectF:
-    """Write a line in the left upper corner of `bounds`, cut short where it is too long. Returns where."""
+def draw_caption(painter: QPainter, bounds: QRectF, text: str, palette: QPalette, *, faint: bool = True) -> QRectF:
+    """Write a line in the left upper corner of `bounds`, cut short where it is too long. Returns where.
+
+    What is faint is small, and close to the corner, so that it hides little of the picture.
+    """
+    painter.save()
+    if faint:
+        small = QFont(painter.font())
+        small.setPointSizeF(small.pointSizeF() * _SMALL)
+        painter.setFont(small)
+    margin, padding = (_MARGIN / 2, _PADDING * 2 / 3) if faint else (_MARGIN, _PADDING)
     metrics = QFontMetricsF(painter.font())
-    room = bounds.width() - 2 * (_MARGIN + _PADDING)
-    text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, room)
+    text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, bounds.width() - 2 * (margin + padding))
     size = metrics.size(0, text)
-    plate = QRectF(bounds.left() + _MARGIN, bounds.top() + _MARGIN, size.width() + 2 * _PADDING, size.height() + _PADDING)
-    _draw_plate(painter, plate, _veiled(palette))
+    plate = QRectF(bounds.left() + margin, bounds.top() + margin, size.width() + 2 * padding, size.height() + padding / 2)
+    _draw_plate(painter, plate, _veiled(palette, _FAINT if faint else _VEIL))
     painter.setPen(ink(palette))
     painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
+    painter.restore()
     return plate
 
 
@@ -146,7 +157,7 @@ def _sharp(colour: QColor, width: float) -> QPen:
     return pen
 
 
-def _veiled(palette: QPalette) -> QColor:
+def _veiled(palette: QPalette, veil: int = _VEIL) -> QColor:
     colour = surround(palette)
-    colour.setAlpha(_VEIL)
+    colour.setAlpha(veil)
     return colour

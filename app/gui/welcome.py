@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from PyQt6.QtCore import QEvent, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QPalette, QShowEvent
+from PyQt6.QtGui import QPalette, QResizeEvent, QShowEvent
 from PyQt6.QtWidgets import (
     QFrame,
     QGridLayout,
@@ -33,7 +33,10 @@ from framehook.inference.sources.demo import REMEDY, find_demo_clip
 
 RECENT_SHOWN: Final = 5
 _WIDTH: Final = 680  # pixels, as far as lines run
+_TWO: Final = 600  # pixels from which on two ways to begin stand side by side
+_SIDE: Final = 20  # pixels left free on both sides
 _NAME: Final = 360  # pixels that the name of something opened before may take
+_AROUND: Final = 32  # pixels around the text of such a line and its icon
 _ICON: Final = 28
 _LOGO: Final = 40
 
@@ -109,12 +112,12 @@ class WelcomeScreen(QScrollArea):
         self._address = BigButton("link")
         self._address.say("Open a stream address…", "RTSP, HTTP, RTMP and more.")
         self._address.clicked.connect(self.url_requested)
-        ways = QGridLayout()
-        ways.setSpacing(10)
-        for place, way in enumerate((self._demo, self._use_camera, self._file, self._address)):
-            ways.addWidget(way, place // 2, place % 2)
-            ways.setColumnStretch(place % 2, 1)
-        other = _link("add", "Screens, other cameras and a test scene…")
+        self._ways = QGridLayout()
+        self._ways.setSpacing(10)
+        self._columns = 0
+        self._arrange(2)
+        self.setFocusProxy(self._demo)
+        other = self._other = _Link("add", "Screens, other cameras and a test scene…")
         other.setToolTip("Choose among everything that can be opened, with a preview")
         other.clicked.connect(self.other_requested)
 
@@ -126,7 +129,7 @@ class WelcomeScreen(QScrollArea):
         column = QVBoxLayout()
         column.setSpacing(14)
         column.addLayout(head)
-        column.addLayout(ways)
+        column.addLayout(self._ways)
         column.addWidget(other, 0, Qt.AlignmentFlag.AlignLeft)
         column.addLayout(self._recent)
         column.addWidget(drop)
@@ -134,7 +137,7 @@ class WelcomeScreen(QScrollArea):
         middle.setMaximumWidth(_WIDTH)
         middle.setLayout(column)
         whole = QVBoxLayout()
-        whole.setContentsMargins(20, 16, 20, 16)
+        whole.setContentsMargins(_SIDE, 16, _SIDE, 16)
         whole.addStretch(1)
         across = QHBoxLayout()
         across.addStretch(1)
@@ -145,6 +148,8 @@ class WelcomeScreen(QScrollArea):
         ground = _Ground()
         ground.setLayout(whole)
         self.setWidget(ground)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._fit()
         watch(self, self._colour)
         bridge.state_changed.connect(self._list_recent)
         self.refresh()
@@ -161,6 +166,28 @@ class WelcomeScreen(QScrollArea):
     def showEvent(self, event: QShowEvent | None) -> None:
         super().showEvent(event)
         self.refresh()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Put everything into the width there is."""
+        viewport = self.viewport()
+        room = self.width() if viewport is None else viewport.width()
+        self._arrange(2 if room >= _TWO else 1)
+        for widget in (self._other, *(self._at(place) for place in range(self._recent.count()))):
+            if isinstance(widget, _Link):
+                widget.fit(room - 2 * _SIDE)
+
+    def _arrange(self, columns: int) -> None:
+        if columns == self._columns:
+            return
+        self._columns = columns
+        for place, way in enumerate((self._demo, self._use_camera, self._file, self._address)):
+            self._ways.addWidget(way, place // columns, place % columns)
+        self._ways.setColumnStretch(0, 1)
+        self._ways.setColumnStretch(1, columns - 1)
 
     def _offer_camera(self) -> None:
         if not self._lists_cameras:
@@ -196,11 +223,12 @@ class WelcomeScreen(QScrollArea):
         heading.setProperty("recent", "")
         self._recent.addWidget(heading)
         for text in texts:
-            button = _link(recent_icon(text), recent_name(text))
+            button = _Link(recent_icon(text), recent_name(text))
             button.setProperty("recent", text)
             button.setToolTip(f"<p>{html.escape(text)}</p>")
             button.clicked.connect(partial(self._again, text))
             self._recent.addWidget(button, 0, Qt.AlignmentFlag.AlignLeft)
+        self._fit()
 
     def _at(self, place: int) -> QWidget | None:
         item = self._recent.itemAt(place)
@@ -282,16 +310,27 @@ class BigButton(QPushButton):
 def _wrapped(text: str) -> QLabel:
     label = QLabel(text)
     label.setWordWrap(True)
+    label.setMinimumWidth(120)  # it would ask for about half of its text
     label.setTextFormat(Qt.TextFormat.PlainText)
     return label
 
 
-def _link(sign: str, text: str) -> QToolButton:
-    button = QToolButton()
-    button.setAutoRaise(True)
-    button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-    button.setIcon(icon(sign))
-    button.setText(button.fontMetrics().elidedText(text.replace("&", "&&"), Qt.TextElideMode.ElideMiddle, _NAME))
-    button.setAccessibleName(text)
-    return button
+class _Link(QToolButton):
+    """A button that looks like a line of text, which is cut short in its middle where there is no room."""
+
+    def __init__(self, sign: str, text: str) -> None:
+        super().__init__()
+        self._whole = text.replace("&", "&&")
+        self.setAutoRaise(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.setIcon(icon(sign))
+        self.setAccessibleName(text)
+        self.fit(_WIDTH)
+
+    def fit(self, width: int) -> None:
+        """Be no wider than `width` pixels."""
+        room = min(_NAME, width - self.iconSize().width() - _AROUND)
+        text = self.fontMetrics().elidedText(self._whole, Qt.TextElideMode.ElideMiddle, room)
+        if text != self.text():
+            self.setText(text)

@@ -89,6 +89,7 @@ class OpenModelDialog(QDialog):
         self.facts.setAccessibleName("What is known of the model")
         self.device = _choice("Where the model runs: cpu, cuda, cuda:1…", *available_devices())
         self.device.setEditable(True)
+        self.device.setCurrentText(store.settings().device or AUTOMATIC)
         self.decoder = _choice("How its outputs are laid out, where the file does not say so itself", *known_decoders())
         self.architecture = _choice("The network of a checkpoint that holds weights alone", *known_architectures())
         form = QFormLayout()

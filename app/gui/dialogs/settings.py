@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -31,7 +30,7 @@ from PyQt6.QtWidgets import (
 from framehook.app.gui.bridge import Bridge
 from framehook.app.gui.icons import icon, without_icons
 from framehook.app.gui.settings_store import Settings, Store
-from framehook.app.gui.theme import THEMES, apply_theme
+from framehook.app.gui.theme import THEMES, Theme, apply_theme
 from framehook.app.session.state import Level
 from framehook.inference.backends import available_devices
 from framehook.inference.callbacks.overlay import LAYERS
@@ -65,7 +64,6 @@ class SettingsDialog(QDialog):
         super().__init__(parent)
         self._bridge = bridge
         self._store = store
-        self._before = store.settings()
         self.setWindowTitle("Settings")
 
         self._theme = _choice("Theme", "Light or dark; changes at once", [(_THEMES[each], each) for each in THEMES])
@@ -129,7 +127,7 @@ class SettingsDialog(QDialog):
         whole.addStretch(1)
         whole.addWidget(self._buttons)
         self._folder.textChanged.connect(self._check)
-        self._show(self._before)
+        self._show(store.settings())
 
     def chosen(self) -> Settings:
         """What the dialog shows."""
@@ -155,7 +153,7 @@ class SettingsDialog(QDialog):
         self.saved.emit(chosen)
 
     def reject(self) -> None:
-        _apply(self._before)
+        _apply(self._store.settings().theme)  # which the menu may have changed meanwhile
         super().reject()
 
     def _show(self, settings: Settings) -> None:
@@ -172,7 +170,7 @@ class SettingsDialog(QDialog):
         _set(self._device, settings.device)
 
     def _show_theme(self) -> None:
-        _apply(dataclasses.replace(self._before, theme=self._theme.currentData()))
+        _apply(self._theme.currentData())
 
     def _maybe_restore(self, button: QAbstractButton | None) -> None:
         if button is self._buttons.button(QDialogButtonBox.StandardButton.RestoreDefaults):
@@ -197,10 +195,10 @@ class SettingsDialog(QDialog):
         dialog.open()
 
 
-def _apply(settings: Settings) -> None:
+def _apply(theme: Theme) -> None:
     app = QApplication.instance()
     if isinstance(app, QApplication):
-        apply_theme(app, settings.theme)
+        apply_theme(app, theme)
 
 
 def _choice(name: str, tip: str, words: list[tuple[str, Any]]) -> QComboBox:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from PyQt6.QtCore import QAbstractTableModel, QItemSelectionModel, QModelIndex, Qt
-from PyQt6.QtGui import QAction, QColor, QGuiApplication, QKeySequence, QShowEvent
+from PyQt6.QtGui import QAction, QColor, QGuiApplication, QKeySequence, QResizeEvent, QShowEvent
 from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QLineEdit, QSizePolicy, QTableView, QVBoxLayout, QWidget
 
 from framehook.app.gui.bridge import Bridge
@@ -233,6 +233,26 @@ def as_csv(rows: Iterable[Row]) -> str:
     return text.getvalue()
 
 
+class _Table(QTableView):
+    """Its columns fill its width: the class, of which nobody knows how long it is, takes what the others leave."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.least = 0
+        """Pixels that the class needs; where there are not that many, the table scrolls."""
+
+    def fill(self, resized: int | None = None) -> None:
+        """Fit the class to what is left; a width that the user has just given it stays."""
+        columns, viewport = self.horizontalHeader(), self.viewport()
+        if resized != _CLASS and columns is not None and viewport is not None:
+            others = columns.length() - columns.sectionSize(_CLASS)
+            columns.resizeSection(_CLASS, max(self.least, viewport.width() - others))
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self.fill()
+
+
 class ObjectsPanel(QWidget):
     """The objects in the newest pictures of all slots, with a filter, and their number by class."""
 
@@ -255,7 +275,7 @@ class ObjectsPanel(QWidget):
         self.filter.setToolTip("Show only objects of this class or id; commas stand between several, as in: person, 12")
         self.filter.setAccessibleName("Filter objects")
         self.filter.setClearButtonEnabled(True)
-        self.table = QTableView()
+        self.table = _Table()
         self.model = ObjectTable()
         self._set_up_table()
 
@@ -296,7 +316,11 @@ class ObjectsPanel(QWidget):
             swatch = 24 if number == _ID else 0
             # Beside a title stands the arrow of the sorted column.
             title = metrics.horizontalAdvance(column.title) + 26
-            table.setColumnWidth(number, max(title, metrics.horizontalAdvance(column.wide) + swatch + 12))
+            width = max(title, metrics.horizontalAdvance(column.wide) + swatch + 12)
+            table.setColumnWidth(number, width)
+            if number == _CLASS:
+                table.least = width
+        columns.sectionResized.connect(table.fill)
         table.setSortingEnabled(True)
         table.sortByColumn(_ID, Qt.SortOrder.AscendingOrder)
         selection = table.selectionModel()
@@ -329,6 +353,7 @@ class ObjectsPanel(QWidget):
 
     def _follow(self, state: SessionState) -> None:
         self.table.setColumnHidden(_SOURCE, len(state.slots) < 2)
+        self.table.fill()
         keys = {slot.key for slot in state.slots}
         self._newest = {key: result for key, result in self._newest.items() if key in keys}
         if self.isVisible():

@@ -75,9 +75,11 @@ _STATES: Final = {
     SourceState.RECONNECTING: "connection lost, trying again",
     SourceState.ENDED: "ended",
 }
-_WIDE: Final = 940
+_WIDE: Final = 860
 """Pixels of width from which on the parts stand side by side."""
 _NOTHING: Final = "-"
+_WIDEST: Final = ("000.0 delivered, 000.0 painted", "p50 0000, p95 0000, p99 0000 ms")
+"""Figures as wide as they get: while they change, nothing is to move."""
 
 
 class PerformancePanel(QWidget):
@@ -142,7 +144,7 @@ class PerformancePanel(QWidget):
         self._colour()
 
     def _lay_out(self) -> None:
-        facts = QGridLayout()
+        facts = self._facts = QGridLayout()
         facts.setColumnStretch(1, 1)
         for row, value in enumerate((self.rate, self.latency, self.network)):
             title = QLabel(value.accessibleName())
@@ -158,10 +160,8 @@ class PerformancePanel(QWidget):
         heading.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         plot.addWidget(heading)
         plot.addWidget(self.plot, stretch=1)
-        legend = QGridLayout()
+        legend = self._legend = QGridLayout()
         legend.setSpacing(2)
-        for place, box in enumerate(self.lines.values()):
-            legend.addWidget(box, place // 2, place % 2)
         legend.setRowStretch(len(LINES), 1)
         cards = QWidget()
         cards.setLayout(self._sources)
@@ -177,17 +177,31 @@ class PerformancePanel(QWidget):
         for part in (facts, plot, legend):
             self._parts.addLayout(part)
         self._parts.addWidget(sources)
+        self._wide = False
+        self._arrange()
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(_scrolling(inner))
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)
-        # Below the picture there is width to fill, beside it height.
         wide = self.width() >= _WIDE
+        if wide != self._wide:
+            self._wide = wide
+            self._arrange()
+
+    def _arrange(self) -> None:
+        """Below the picture there is width to fill, beside it height; what is to spare is for the plot, mostly."""
+        wide = self._wide
         self._parts.setDirection(QBoxLayout.Direction.LeftToRight if wide else QBoxLayout.Direction.TopToBottom)
-        for part, stretch in enumerate((3, 4, 0, 3) if wide else (0, 2, 0, 1)):
+        for part, stretch in enumerate((0, 5, 0, 1) if wide else (0, 2, 0, 1)):
             self._parts.setStretch(part, stretch)
+        metrics = self.rate.fontMetrics()
+        widest = max(metrics.horizontalAdvance(text) for text in _WIDEST)
+        self._facts.setColumnMinimumWidth(1, widest + 4 if wide else 0)
+        columns = 1 if wide else 2
+        for place, box in enumerate(self.lines.values()):
+            self._legend.addWidget(box, place // columns, place % columns)
 
     def sizeHint(self) -> QSize:
         return QSize(320, 520)
@@ -327,7 +341,7 @@ class _SourceCard(QFrame):
             return
         ledger = figures.ledger
         if slot.connection is SourceState.CONNECTED:
-            state += f", {figures.fps:.1f} frames a second"
+            state += f", {figures.fps:.1f} fps"
         if figures.connections > 1:
             state += f"; connected {figures.connections} times"
         _set_text(self._state, state)
@@ -373,6 +387,10 @@ def _line_box(name: str) -> QCheckBox:
     box.setIconSize(QSize(14, 14))
     box.setAccessibleName(f"Show {name} in the plot")
     box.setToolTip(f"{_TIPS[name]}. Untick it to leave its line out.")
+    box.setIcon(_swatch(QColor(_COLOURS[name][0])))
+    box.setText(f"{name} 000.0")  # as wide as it gets
+    box.setMinimumWidth(box.sizeHint().width())
+    box.setText(name)
     return box
 
 

@@ -30,6 +30,7 @@ from PyQt6.QtWidgets import (
 
 from framehook.app.gui.bridge import Bridge
 from framehook.app.gui.panels.paced import Paced
+from framehook.app.gui.theme import Ticks
 from framehook.app.session.session import TRACKER
 from framehook.app.session.state import Level, ModelFacts, Phase, SessionState
 from framehook.inference.callbacks import Overlay, Tracking
@@ -87,6 +88,7 @@ class TuningPanel(QWidget):
 
         self.model_line = _note("The model in use: its device, the size of its input, and how its outputs are laid out")
         self.hint = _note("When a change shows")
+        self.hint.setMinimumHeight(self.hint.fontMetrics().height())  # also while it is empty: to pause must not move the rest
         self.conf = _Share(
             "Confidence", "Objects that the model is less sure of are left out", more="Ctrl+Up", less="Ctrl+Down"
         )
@@ -252,7 +254,7 @@ class TuningPanel(QWidget):
     def _hint(self) -> None:
         """Say what does not show at once, and what does not apply."""
         state = self._bridge.session.state
-        _say(self.hint, _when(state.phase))
+        self.hint.setText(_when(state.phase))
         _say(self.tracker_hint, self._about_tracker(state))
         _say(self.overlay_hint, self._about_overlay(state))
 
@@ -337,6 +339,7 @@ class _ClassList(QVBoxLayout):
         self.list = QListWidget()
         self.list.setAccessibleName("Classes")
         self.list.setToolTip("What is looked for; Space ticks and unticks")
+        self.list.setItemDelegate(Ticks(self.list))
         self.list.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.all = _button("All", "Look for all classes; of those that are shown, where some are searched")
         self.none = _button("None", "Look for nothing; leave out those that are shown, where some are searched")
@@ -413,7 +416,8 @@ class _ClassList(QVBoxLayout):
         elif not ticked:
             text = "Nothing is looked for."
         else:
-            text = f"All {len(items):,}" if ticked == len(items) else f"{ticked:,} of {len(items):,}"
+            number = "1 class" if len(items) == 1 else f"{len(items):,} classes"
+            text = f"{ticked:,} of {number}" if ticked < len(items) else f"All {'of ' if ticked == 1 else ''}{number}"
         _say(self.about, text)
 
     def _size(self) -> None:
@@ -423,8 +427,8 @@ class _ClassList(QVBoxLayout):
         self.list.setVisible(count > 0)
         for button in (self.all, self.none):
             button.setEnabled(count > 0)
-        row = max(self.list.sizeHintForRow(0), self.list.fontMetrics().height() + 4)
-        self.list.setFixedHeight(min(max(count, 1), _MANY - 2) * row + 2 * self.list.frameWidth() + 2)
+        row = max(self.list.sizeHintForRow(0), 1)
+        self.list.setFixedHeight(min(max(count, 1), _MANY - 2) * row + 2 * self.list.frameWidth())
 
 
 class _WheelGuard(QObject):

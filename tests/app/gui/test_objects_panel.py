@@ -229,3 +229,19 @@ def test_the_rows_of_an_update_keep_their_place_for_whoever_holds_on_to_them(qtb
     show(qtbot, panel, bridge, (7, 0, 0.9, 250, 20), (2, 0, 0.7, 0, 100), (3, 0, 0.7, 0, 100), (4, 0, 0.7, 0, 100))
     assert table_of(panel).currentIndex().siblingAtColumn(1).data() == "7"
     assert not resets
+
+
+@pytest.mark.parametrize("width", [1400, 940, 300])
+def test_the_columns_fill_the_table_and_none_is_too_narrow(qtbot, bridge, panel, width):
+    tell(bridge, slots=(slot(), slot("2", "yard")))
+    panel.resize(width, 300)
+    qtbot.wait(20)
+    table = table_of(panel)
+    header = table.horizontalHeader()
+    assert header.length() == max(header.length(), table.viewport().width())
+    titles = table.fontMetrics().horizontalAdvance("Class")
+    assert header.sectionSize(COLUMNS.index("Class")) > titles
+    if width > 900:
+        assert header.length() == table.viewport().width()
+        header.resizeSection(COLUMNS.index("Width"), 90)
+        assert header.length() == table.viewport().width()

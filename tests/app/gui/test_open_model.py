@@ -6,8 +6,8 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QFileDialog
 
 from framehook.app.gui.bridge import Bridge
-from framehook.app.gui.dialogs.open_model import OpenModelDialog
-from framehook.app.gui.settings_store import Store
+from framehook.app.gui.dialogs.open_model import AUTOMATIC, OpenModelDialog
+from framehook.app.gui.settings_store import Settings, Store
 from framehook.app.session.state import Level
 from framehook.inference.load import bundled_model
 from framehook.inference.registry import Registry
@@ -112,6 +112,12 @@ def test_device_and_layout_are_handed_on(qtbot, bridge, show, model):
     with qtbot.waitSignal(bridge.noted, timeout=WAIT) as noted:
         dialog.open_button.click()
     assert "'abacus' is unknown" in noted.args[0].text
+
+
+def test_it_begins_with_the_device_of_the_settings(show, store):
+    assert show().device.currentText() == AUTOMATIC
+    store.save(Settings(device="cuda:1"))
+    assert show().device.currentText() == "cuda:1"
 
 
 def test_a_file_that_is_no_model_is_told_of_in_a_note(qtbot, bridge, show, tmp_path):

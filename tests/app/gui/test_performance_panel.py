@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from PyQt6.QtCore import Qt
@@ -84,7 +85,7 @@ def test_each_stage_and_painting_has_its_time_beside_its_colour(bridge, panel):
 def test_frames_are_accounted_for_source_by_source_in_words(bridge, panel):
     bridge.figures_changed.emit(figures(overwritten=30, pace=2, stride=0))
     door = texts(panel, QLabel)
-    assert "connected, 29.8 frames a second" in door
+    assert "connected, 29.8 fps" in door
     (lines,) = [text.splitlines() for text in door if "delivered\n" in text]
     assert lines == [
         "1,268 of 1,300 frames delivered",
@@ -165,6 +166,21 @@ def test_the_parts_stand_beside_each_other_where_there_is_width(qtbot, bridge, p
     qtbot.waitUntil(lambda: (panel.plot.mapTo(panel, panel.plot.rect().topLeft()).x() > 150) is beside, timeout=WAIT)
     right = max(each.mapTo(panel, each.rect().topRight()).x() for each in panel.findChildren(QCheckBox))
     assert right <= width
+
+
+def test_figures_that_change_move_nothing_below_the_picture_and_most_of_the_width_is_the_plots(qtbot, bridge):
+    panel = shown(qtbot, PerformancePanel(bridge), 950, 200)
+    places = []
+    for ms in (0.1, 900.0):
+        now = figures(speed=dict.fromkeys(SPEED, ms))
+        slow = replace(now.painting, latency=Latency(ms, 1.2 * ms, 1.3 * ms))
+        bridge.figures_changed.emit(replace(now, painting=slow))
+        qtbot.wait(20)
+        labels = [each for each in panel.findChildren(QLabel) if each.accessibleName() in ("Frame rate", "Latency", "Network")]
+        assert all(label.height() < 2 * label.fontMetrics().height() for label in labels)
+        places.append([each.geometry() for each in (*labels, *panel.lines.values(), panel.plot)])
+    assert places[0] == places[1]
+    assert panel.plot.width() > 220
 
 
 def test_the_figures_of_a_running_session_are_shown(qtbot, make_bridge):

@@ -1,3 +1,4 @@
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -128,6 +129,14 @@ def test_the_theme_changes_at_once_and_stays_with_ok(show, store, qtbot, qapp):
     press(qtbot, dialog, Button.Ok)
     assert is_dark(qapp.palette())
     assert store.settings().theme == "dark"
+
+
+def test_cancel_leaves_a_theme_that_was_chosen_elsewhere_meanwhile(show, store, qtbot, qapp):
+    dialog = show()
+    store.save(dataclasses.replace(store.settings(), theme="dark"))  # as the menu does
+    choose(dialog, "Theme", "Light")
+    press(qtbot, dialog, Button.Cancel)
+    assert is_dark(qapp.palette())
 
 
 def test_the_defaults_come_back_but_are_kept_only_with_ok(show, store, qtbot):

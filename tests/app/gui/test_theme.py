@@ -1,8 +1,9 @@
 import pytest
+from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QColor, QPalette
-from PyQt6.QtWidgets import QLabel, QLineEdit, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QCheckBox, QLabel, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
-from framehook.app.gui.theme import accent, apply_theme, is_dark, mixed, watch
+from framehook.app.gui.theme import Ticks, accent, apply_theme, is_dark, mixed, watch
 
 TEXTS = (
     ("WindowText", "Window"),
@@ -118,6 +119,27 @@ def test_who_restyles_a_widget_by_its_palette_is_not_called_for_that(qapp, qtbot
     show(qapp, "dark")
     assert before < len(told) < before + 5
     assert widget.palette().base().color() == accent("red", qapp.palette())
+
+
+def test_an_empty_check_box_is_seen_in_the_dark_alone_and_in_a_list(qapp, qtbot):
+    box, rows = QCheckBox(), QListWidget()
+    rows.setItemDelegate(Ticks(rows))
+    item = QListWidgetItem("")
+    item.setCheckState(Qt.CheckState.Unchecked)
+    rows.addItem(item)
+    for widget in (box, rows):
+        qtbot.addWidget(widget)
+        widget.resize(60, 40)
+        with qtbot.waitExposed(widget):
+            widget.show()
+    show(qapp, "dark")
+    for widget in (box, rows):
+        image = widget.grab().toImage()
+        seen = {image.pixelColor(x, y).name() for x in range(image.width()) for y in range(image.height())}
+        ground = role(qapp.palette(), "Window" if widget is box else "Base")
+        assert max(contrast(QColor(each), ground) for each in seen) > 1.8
+    show(qapp, "light")
+    assert role(qapp.palette("QCheckBox"), "Base") == role(qapp.palette(), "Base")
 
 
 def test_colours_mix():

@@ -175,10 +175,32 @@ def test_the_confidence_is_nudged_within_its_range(qtbot, bridge, panel):
 def test_classes_are_ticked_one_by_one(qtbot, bridge, panel):
     tick(qtbot, panel, "dog")
     qtbot.waitUntil(lambda: options(bridge).classes == ("person", "wine glass", "car"), timeout=WAIT)
-    assert "3 of 4" in texts(panel, QLabel)
+    assert "3 of 4 classes" in texts(panel, QLabel)
     tick(qtbot, panel, "dog")
     qtbot.waitUntil(lambda: options(bridge).classes is None, timeout=WAIT)
-    assert "All 4" in texts(panel, QLabel)
+    assert "All 4 classes" in texts(panel, QLabel)
+
+
+def test_a_list_of_one_class_is_one_row_high(qtbot, make_bridge):
+    bridge = make_bridge(model=quick_model({0: "person"}))
+    open_and_watch(qtbot, bridge)
+    panel = shown(qtbot, TuningPanel(bridge))
+    qtbot.waitUntil(lambda: "All of 1 class" in texts(panel, QLabel), timeout=WAIT)
+    classes = part(panel, QListWidget, "Classes")
+    row = classes.visualItemRect(classes.item(0))
+    assert (row.top(), row.height()) == (0, classes.viewport().height())
+
+
+def test_to_pause_moves_nothing(qtbot, bridge, panel):
+    open_and_watch(qtbot, bridge)
+    slider = panel.conf.slider
+    qtbot.waitUntil(lambda: not panel.hint.text(), timeout=WAIT)
+    qtbot.wait(20)  # the layout settles
+    before = slider.mapTo(panel, slider.rect().topLeft())
+    bridge.session.pause()
+    qtbot.waitUntil(lambda: panel.hint.text().startswith("Paused"), timeout=WAIT)
+    qtbot.wait(20)
+    assert slider.mapTo(panel, slider.rect().topLeft()) == before
 
 
 def test_all_and_none_tick_what_is_found_by_the_search(qtbot, make_bridge):

@@ -88,9 +88,9 @@ class TestPainting:
     def test_the_caption_can_be_read_on_white_and_on_black(self, bridge, view):
         for value in (0, 255):
             shown(bridge, view, result(np.full((240, 320, 3), value, np.uint8)))
-            corner = seen(view)[8:34, 8:90].astype(int)
+            corner = seen(view)[6:16, 8:60].astype(int)
             assert corner.max() > 200
-            assert np.median(corner) < 80
+            assert np.median(corner) < 118  # on which white letters have a contrast of 4.5
 
     def test_without_a_picture_there_is_a_message_in_the_middle(self, view):
         pixels = seen(view).astype(int)

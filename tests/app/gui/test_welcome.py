@@ -173,6 +173,23 @@ def test_no_text_is_cut_off(show, store, root, size, qapp):
     assert screen.widget().width() <= max(screen.viewport().width(), screen.widget().minimumSizeHint().width())
 
 
+@pytest.mark.parametrize(("width", "columns"), [(420, 1), (560, 1), (660, 2), (800, 2)])
+def test_nothing_reaches_out_of_the_screen_sideways(show, store, qapp, width, columns):
+    store.add_recent("source", f"/videos/{'a very long name ' * 12}.mp4")
+    screen = show(size=(width, 520))
+    qapp.processEvents()  # the layout settles
+    assert screen.widget().width() <= screen.viewport().width()
+    ways = [buttons(screen)[name] for name in ("Watch the demo clip", "Use the camera")]
+    assert len({way.x() for way in ways}) == columns
+
+
+def test_the_first_way_has_the_keyboard(show, qtbot):
+    screen = show()
+    screen.setFocus()
+    with qtbot.waitSignal(screen.demo_requested):
+        QTest.keyClick(screen.focusWidget(), Qt.Key.Key_Return)
+
+
 def test_it_is_dark_where_the_app_is(show, qapp):
     screen = show()
     light = screen.grab().toImage().pixelColor(3, 3).lightness()
