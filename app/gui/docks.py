@@ -21,6 +21,7 @@ class Docks:
         """Begin without any."""
         self._window = window
         self._docks: dict[str, tuple[QDockWidget, Area]] = {}
+        self._actions: list[QAction] = []
         window.setDockOptions(
             QMainWindow.DockOption.AllowNestedDocks
             | QMainWindow.DockOption.AllowTabbedDocks
@@ -44,15 +45,31 @@ class Docks:
         dock.setAccessibleName(title)
         self._docks[title] = dock, area
         self._window.addDockWidget(area, dock)
-        action = dock.toggleViewAction()
-        if action is not None:
-            action.setShortcut(keys)
-            action.setToolTip(f"Show or hide the panel ({keys})")
-            self._window.addAction(action)
+        action = QAction(title, self._window)
+        action.setCheckable(True)
+        action.setShortcut(keys)
+        action.setToolTip(f"Show the panel, or hide it where it is in front ({keys})")
+        action.triggered.connect(lambda: self._show_or_hide(dock, action))
+        shown = dock.toggleViewAction()
+        if shown is not None:
+            shown.toggled.connect(action.setChecked)
+        self._window.addAction(action)
+        self._actions.append(action)
 
     def actions(self) -> list[QAction]:
-        """What shows and hides each panel."""
-        return [action for dock, _ in self._docks.values() if (action := dock.toggleViewAction()) is not None]
+        """What shows and hides each panel; one that stands behind others is brought to the front."""
+        return list(self._actions)
+
+    def _show_or_hide(self, dock: QDockWidget, action: QAction) -> None:
+        if not dock.isHidden() and not dock.visibleRegion().isEmpty():
+            dock.hide()
+            return
+        dock.show()
+        dock.raise_()
+        action.setChecked(True)
+        panel = dock.widget()
+        if panel is not None:
+            panel.setFocus()
 
     def panel(self, title: str) -> QDockWidget:
         """The dock of a panel."""

@@ -108,6 +108,7 @@ class GridView(QWidget):
     def _take_state(self, state: SessionState) -> None:
         wanted = [slot.key for slot in state.slots]
         if wanted != list(self._views):
+            new = any(key not in self._views for key in wanted)
             gone = {key: view for key, view in self._views.items() if key not in wanted}
             views = self._views = {key: self._views[key] if key in self._views else self._new_view(key) for key in wanted}
             window = self.window()
@@ -120,12 +121,14 @@ class GridView(QWidget):
                 view.deleteLater()
             if self._current not in views:
                 self._set_current(wanted[0] if wanted else None)
-            if self._enlarged not in views or len(views) < 2:
+            if new or self._enlarged not in views or len(views) < 2:  # what was opened is to be seen
                 self._enlarge(None)
             self._order_tabs()
             self._arrange()
             if held and self.current_view is not None:
                 self.current_view.setFocus()  # Qt has given the keyboard to whatever comes next in the window
+            if not views:
+                self._end_tool()  # else the next source would be drawn on at once
         else:
             self._arrange()
 
@@ -187,10 +190,23 @@ class GridView(QWidget):
     # Tools ------------------------------------------------------------------------------------------------------------------
 
     def _equip(self, view: SourceView) -> None:
-        view.set_tool(None if self._tool is None else ZoneTool(self._bridge, view.key, self._tool))
+        tool = None if self._tool is None else ZoneTool(self._bridge, view.key, self._tool)
+        if tool is not None:
+            tool.begun.connect(self._drop_elsewhere)
+        view.set_tool(tool)
+
+    def _drop_elsewhere(self, key: str) -> None:
+        """Have one zone drawn at a time: all tools go with the first that is done."""
+        for view in self._views.values():
+            if view.key != key and isinstance(view.tool, ZoneTool):
+                view.tool.drop_points()
 
     def _take_tool(self, tool: object) -> None:
-        if tool is None and self._tool is not None:  # a view dropped it: it has done its work, or was cancelled
+        if tool is None:  # a view dropped it: it has done its work, or was cancelled
+            self._end_tool()
+
+    def _end_tool(self) -> None:
+        if self._tool is not None:
             self._tool = None
             for view in self._views.values():
                 view.set_tool(None)

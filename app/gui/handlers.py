@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 JUMP: Final = 5.0
 """Seconds that one step back or forward goes."""
+SUCCESSION: Final = 1.0
+"""Seconds within which one step after another counts from where the one before leads."""
 SIDE_BY_SIDE: Final = 9
 """Sources that are shown at once at most, of those that are opened together."""
 
@@ -59,6 +62,8 @@ class Handlers:
         self._dialogs: dict[str, QDialog] = {}
         self._demo: Any = None  # the demo clip, while it is open
         self._demo_seen = False
+        self._wishes: dict[str, RecentKind] = {}  # what was to be opened, to be remembered once it is
+        self._heading = "", 0.0, -SUCCESSION  # where the last step leads: the slot, the time there, and when it was taken
         self._loop_before = False  # what the user had chosen before it
         triggers: dict[str, Callable[[], object]] = {
             "open_source": self._choose_source,
@@ -133,7 +138,7 @@ class Handlers:
         self._window.show_picture()
         self._session.open(spec, add=beside)
         if isinstance(spec, str | Path | int):
-            self._store.add_recent("source", str(spec))
+            self._wishes[str(spec)] = "source"
 
     def open_at_start(self, specs: Sequence[Any]) -> None:
         """Open what was named on the command line, side by side, each being what was typed."""
@@ -230,9 +235,22 @@ class Handlers:
 
     def _use_model(self, spec: str) -> None:
         self._session.use_model(spec, device=self._store.settings().device)
-        self._store.add_recent("model", spec)
+        self._wishes[spec] = "model"
+
+    def _remember(self, state: SessionState) -> None:
+        """Remember what was wished for once it is there: what cannot be opened is not offered again."""
+        there = {str(slot.spec) for slot in state.slots}
+        if state.model is not None:
+            there.add(str(state.model.spec))
+        for text in there & self._wishes.keys():
+            kind = self._wishes.pop(text)
+            # From another folder, a name means another file.
+            self._store.add_recent(kind, str(Path(text).absolute()) if Path(text).exists() else text)
 
     def _show_export(self) -> None:
+        dialog, model = self._dialogs.get("export"), self._bridge.state.model
+        if isinstance(dialog, ExportDialog) and not dialog.is_exporting and model is not None and model.spec != dialog.spec:
+            dialog.close()  # it is about another model
         self._show_dialog("export", lambda: ExportDialog(self._bridge, self._window))
 
     def _load_callbacks(self, path: Path) -> None:
@@ -291,8 +309,14 @@ class Handlers:
     def _jump(self, seconds: float) -> None:
         key = self._window.grid.current_key
         last = None if key is None else self._session.renderer.last(key)
-        if last is not None and last.frame.pts is not None:
-            self._seek(last.frame.pts + seconds)
+        if key is None or last is None or last.frame.pts is None:
+            return
+        whose, heading, at = self._heading
+        # Steps in quick succession add up: the picture of the one before is not there yet.
+        since = time.monotonic() - at
+        start = heading if whose == key and since < SUCCESSION else last.frame.pts
+        self._heading = key, start + seconds, time.monotonic()
+        self._seek(start + seconds)
 
     def _seek(self, seconds: float) -> None:
         key = self._window.grid.current_key
@@ -352,26 +376,29 @@ class Handlers:
         self._window.messages.show_message(
             Level.INFO,
             f"{len(before)} {'zone was' if len(before) == 1 else 'zones were'} deleted",
-            action=("Undo", partial(self._session.set_zones, key, before)),
+            action=("Undo", partial(self._put_back, key, before)),
         )
+
+    def _put_back(self, key: str, before: dict[str, Points]) -> None:
+        self._session.set_zones(key, {**before, **self._session.state.zones.get(key, {})})
 
     # Settings -----------------------------------------------------------------------------------------------------------------
 
     def _choose_settings(self) -> None:
         def make() -> SettingsDialog:
             dialog = SettingsDialog(self._bridge, self._window, self._store)
-            dialog.saved.connect(self._use_settings)
+            dialog.saved.connect(partial(self._use_settings, self._store.settings()))
             return dialog
 
         self._show_dialog("settings", make)
 
-    def _use_settings(self, settings: Settings) -> None:
+    def _use_settings(self, before: Settings, settings: Settings) -> None:
+        """Put in force what was changed; what was tuned since, and is not touched, stays."""
         self._session.folder = settings.save_dir
-        self._set_loop(settings.loop)
+        if settings.loop != before.loop:
+            self._set_loop(settings.loop)
         self._show_theme(settings.theme)
-        changed = {
-            name: value for name, value in settings.options().items() if value != getattr(self._session.state.options, name)
-        }
+        changed = {name: value for name, value in settings.options().items() if value != before.options()[name]}
         if changed:
             self._update(**changed)
 
@@ -402,6 +429,7 @@ class Handlers:
             self._window.show_welcome()
         else:
             self._window.show_picture()
+        self._show_state(self._bridge.state)
 
     # Menus --------------------------------------------------------------------------------------------------------------------
 
@@ -460,9 +488,11 @@ class Handlers:
 
     def _show_state(self, state: SessionState) -> None:
         self._end_demo(state)
+        self._remember(state)
         actions = self._actions
         key = self._window.grid.current_key
         slot = None if key is None else state.slot(key)
+        seen = slot is not None and self._window.shows_picture
         playing = state.phase is Phase.PLAYING
         active = playing or state.phase is Phase.PAUSED
         play = actions["play_pause"]
@@ -474,15 +504,13 @@ class Handlers:
             "stop": active or state.phase is Phase.OPENING,
             "close_source": slot is not None,
             "snapshot": slot is not None,
-            "record": active or actions["record"].isChecked(),
-            "record_original": active or actions["record_original"].isChecked(),
-            "save_rows": active or actions["save_rows"].isChecked(),
+            **{name: active or state.take(kind) is not None for name, kind in _TAKES.items()},
             "enlarge": len(state.slots) > 1,
             "follow": self._bridge.selected is not None,
             "export": state.model is not None,
             "reload_callbacks": bool(self._session.hooks.files),
             **dict.fromkeys(("back", "forward", "to_start"), slot is not None and slot.seekable),
-            **dict.fromkeys(("fit", "zoom_in", "zoom_out", "original", *_TOOLS), slot is not None),
+            **dict.fromkeys(("fit", "zoom_in", "zoom_out", "original", *_TOOLS), seen),
             **dict.fromkeys(("reset_zones", "clear_zones"), slot is not None and bool(state.zones.get(slot.key))),
         }
         for name, enabled in can.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from PyQt6.QtCore import QEvent, QSize, Qt, QTimer, pyqtSignal
@@ -61,8 +61,9 @@ class MessageBar(QWidget):
     """Shows the newest message, in one line; the others wait behind it until it is closed or goes.
 
     Errors, and messages with a button, stay until they are closed; warnings and notes go by themselves, but not while the
-    pointer or the keyboard is in the bar. A message that comes again is shown once, with how often it came. The bar hides
-    itself when there is nothing to tell, and never takes the keyboard away from where it is.
+    pointer or the keyboard is in the bar. A message that is unfolded, has the keyboard or one of whose buttons has the pointer
+    stays in front, and new ones wait behind it. A message that comes again is shown once, with how often it came. The bar
+    hides itself when there is nothing to tell, and never takes the keyboard away from where it is.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -127,7 +128,7 @@ class MessageBar(QWidget):
         self.show_message(note.level, note.text, note.detail, action)
 
     def show_message(self, level: Level, text: str, detail: str = "", action: Action | None = None) -> None:
-        """Show a message, before those that are there.
+        """Show a message, before those that are there; behind the one that is shown while somebody is at that.
 
         Args:
             level: How much it matters.
@@ -136,17 +137,27 @@ class MessageBar(QWidget):
             action: A button beside it, which closes the message too: `("Run it", run)`.
         """
         text = one_line(text)
+        kept = self._messages.pop() if self._messages and self._is_in_use() else None
+        if kept is not None and (kept.level, kept.text) == (level, text):
+            self._messages.append(replace(kept, times=kept.times + 1))  # its detail and button are in use
+            self._tell()
+            return
         times = 1
         for each in self._messages:
             if (each.level, each.text) == (level, text):
                 times += each.times
         self._messages = [each for each in self._messages if (each.level, each.text) != (level, text)]
         self._messages.append(_Message(level, text, detail.strip(), action, times))
+        if kept is not None:
+            self._messages.append(kept)
         while len(self._messages) > _AT_MOST:
             # What would have gone by itself goes first.
             goes = next((each for each in self._messages[:-1] if each.seconds is not None), self._messages[0])
             self._messages.remove(goes)
-        self._present()
+        if kept is None:
+            self._present()
+        else:
+            self._tell()
 
     def close_message(self) -> None:
         """Close the message that is shown; the one before comes back, if there is one."""
@@ -165,22 +176,12 @@ class MessageBar(QWidget):
             self.hide()
             return
         message = self._messages[-1]
-        name = f"{_WORDS[message.level]}: {message.shown}"
-        self._text.show_text(message.shown)
-        self._text.setAccessibleName(name)
-        self._sign.setAccessibleName(_WORDS[message.level])
-        self.setAccessibleName(name)
+        self._tell()
         self.setAccessibleDescription(message.detail)
         whole = message.shown if not message.detail else f"{message.shown}\n\n{message.detail}"
         self._detail.setPlainText(whole)
         lines = min(max(whole.count("\n") + 1, 2), _DETAIL_LINES)
         self._detail.setFixedHeight(self._detail.fontMetrics().lineSpacing() * lines + 14)
-        behind = len(self._messages) - 1
-        self._waiting.setVisible(behind > 0)
-        self._waiting.setText(f"+{behind}")
-        more = "1 more message" if behind == 1 else f"{behind} more messages"
-        self._waiting.setToolTip(f"{more}: close this one to see the next")
-        self._waiting.setAccessibleName(more)
         self._act.setVisible(message.action is not None)
         if message.action is not None:
             self._act.setText(message.action[0])
@@ -190,11 +191,34 @@ class MessageBar(QWidget):
         self.show()
         self._wait_or_go()
 
+    def _tell(self) -> None:
+        """Say in one line what is shown, how often it came and how many wait; all else stays as it is."""
+        message = self._messages[-1]
+        name = f"{_WORDS[message.level]}: {message.shown}"
+        self._text.show_text(message.shown)
+        self._text.setAccessibleName(name)
+        self._sign.setAccessibleName(_WORDS[message.level])
+        self.setAccessibleName(name)
+        behind = len(self._messages) - 1
+        self._waiting.setVisible(behind > 0)
+        self._waiting.setText(f"+{behind}")
+        more = "1 more message" if behind == 1 else f"{behind} more messages"
+        self._waiting.setToolTip(f"{more}: close this one to see the next")
+        self._waiting.setAccessibleName(more)
+
+    def _has_keyboard(self) -> bool:
+        focus = QApplication.focusWidget()
+        return focus is not None and self.isAncestorOf(focus)
+
+    def _is_in_use(self) -> bool:
+        """Whether somebody reads what is shown, or is about to press one of its buttons."""
+        pressed = any(button.underMouse() for button in (self._more, self._act, self._close))
+        return pressed or self._has_keyboard() or self._more.isChecked()
+
     def _wait_or_go(self) -> None:
         """Let what is shown go in a while, unless somebody is at it."""
         seconds = self._messages[-1].seconds if self._messages else None
-        focus = QApplication.focusWidget()
-        if seconds is None or self.underMouse() or (focus is not None and self.isAncestorOf(focus)) or self._more.isChecked():
+        if seconds is None or self.underMouse() or self._has_keyboard() or self._more.isChecked():
             self._timer.stop()
         elif not self._timer.isActive():
             self._timer.start(round(seconds * 1000))

@@ -19,7 +19,7 @@ _PHASES: Final = {
     Phase.OPENING: "Opening",
     Phase.PLAYING: "Playing",
     Phase.PAUSED: "Paused",
-    Phase.ENDED: "Ended",
+    Phase.ENDED: "Stopped",
     Phase.FAILED: "Stopped by an error",
 }
 

@@ -143,6 +143,7 @@ class SourceView(PictureCanvas):
             before.detach()
             before.deleteLater()
         if tool is not None:
+            self._stop_following()  # nothing can be drawn on a picture that moves
             tool.changed.connect(self._show_tool)
             tool.closed.connect(self._drop_tool)
             tool.attach(self)

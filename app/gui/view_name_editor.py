@@ -42,6 +42,7 @@ class NameEditor(QLineEdit):
             self._view.setFocus()
         else:
             super().keyPressEvent(event)
+        event.accept()  # what a field has no use for is not for the view behind it
 
     def focusOutEvent(self, event: QFocusEvent | None) -> None:
         super().focusOutEvent(event)

@@ -129,6 +129,11 @@ class MainWindow(QMainWindow):
         self._asked_for_welcome = True
         self._show_state(self.bridge.state)
 
+    @property
+    def shows_picture(self) -> bool:
+        """Whether the pictures are shown, rather than what to do first."""
+        return self._stack.currentWidget() is self.grid
+
     def show_picture(self) -> None:
         """Show the pictures again."""
         self._asked_for_welcome = False

@@ -6,7 +6,7 @@ import math
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from PyQt6.QtCore import QPointF, Qt
+from PyQt6.QtCore import QPointF, Qt, pyqtSignal
 from PyQt6.QtGui import QAction, QKeyEvent, QKeySequence, QMouseEvent, QPainter
 from PyQt6.QtWidgets import QApplication, QMenu
 
@@ -55,6 +55,9 @@ class ZoneTool(ViewTool):
     and corners with the mouse or the arrow keys; a right click, F2 and Delete rename, turn round and delete.
     """
 
+    begun = pyqtSignal(str)
+    """The first point of a zone was set; with the slot."""
+
     def __init__(self, bridge: Bridge, key: str, mode: ZoneMode) -> None:
         """Make a tool for the view of the slot `key`."""
         super().__init__()
@@ -79,6 +82,11 @@ class ZoneTool(ViewTool):
     def chosen(self) -> str | None:
         """The name of the zone that keys and the menu are about."""
         return self._chosen
+
+    def drop_points(self) -> None:
+        """Drop what is drawn and not finished."""
+        self._points, self._tip = [], None
+        self.changed.emit()
 
     def attach(self, view: PictureCanvas) -> None:
         self._view = view
@@ -126,7 +134,8 @@ class ZoneTool(ViewTool):
         elif right:
             self._end_area() if self._points else self.closed.emit()
         elif self._mode is ZoneMode.LINE:
-            self._points = self._points or [_within(mapping.fraction_at(event.position()))]
+            if not self._points:
+                self._begin(_within(mapping.fraction_at(event.position())))
             self._tip = event.position()
         else:
             self._add_corner(event.position(), mapping)
@@ -140,6 +149,8 @@ class ZoneTool(ViewTool):
             self._tip = event.position()
         elif self._held is not None:
             self._moved = self._at(mapping.fraction_at(event.position()))
+            if self._moved is None:
+                self._held = None
         else:
             self._hovered = grip_at(self._zones(), event.position(), mapping, self._chosen)
         self.changed.emit()
@@ -154,7 +165,7 @@ class ZoneTool(ViewTool):
                 self._finish((self._points[0], _within(mapping.fraction_at(end))))
         elif self._held is not None:
             held, moved, self._held, self._moved = self._held, self._moved, None, None
-            if moved is not None:
+            if moved is not None and self._points_of(held.name) is not None:
                 self._set({**self._zones(), held.name: moved})
         self.changed.emit()
         return True
@@ -184,14 +195,16 @@ class ZoneTool(ViewTool):
 
     def _edit_by(self, key: Qt.Key) -> bool:
         name = self._chosen
-        if name is None or self._mode is not ZoneMode.EDIT:
+        points = None if name is None else self._points_of(name)
+        if name is None or points is None or self._mode is not ZoneMode.EDIT:
+            self._chosen = None
             return False
         if key in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
             self._delete(name)
         elif key is Qt.Key.Key_F2:
             self._rename(name)
         elif key in _ARROWS:
-            self._set({**self._zones(), name: _shifted(self._zones()[name], _ARROWS[key])})
+            self._set({**self._zones(), name: _shifted(points, _ARROWS[key])})
         else:
             return False
         return True
@@ -208,12 +221,18 @@ class ZoneTool(ViewTool):
 
     # Drawing ----------------------------------------------------------------------------------------------------------------
 
+    def _begin(self, point: Point) -> None:
+        self._points = [point]
+        self.begun.emit(self._key)
+
     def _add_corner(self, at: QPointF, mapping: Mapping) -> None:
         if len(self._points) > 2 and _apart(at, mapping.point_of_fraction(*self._points[0])) <= REACH:
             self._end_area()
             return
         point = _within(mapping.fraction_at(at))
-        if not self._points or point != self._points[-1]:
+        if not self._points:
+            self._begin(point)
+        elif point != self._points[-1]:
             self._points.append(point)
         self._tip = at
 
@@ -233,6 +252,10 @@ class ZoneTool(ViewTool):
 
     def _zones(self) -> ZonesOfSlot:
         return self._bridge.session.state.zones.get(self._key, {})  # not the bridge's: it may be a moment behind
+
+    def _points_of(self, name: str) -> Points | None:
+        """Where a zone is, or None where it was taken away elsewhere and `_take_state` is still to come."""
+        return self._zones().get(name)
 
     def _set(self, zones: ZonesOfSlot) -> bool:
         try:
@@ -259,22 +282,28 @@ class ZoneTool(ViewTool):
         elif grip is not None:
             self._held, self._held_from = grip, mapping.fraction_at(event.position())
 
-    def _at(self, to: Point) -> Points:
-        """Where the zone that is held is when the mouse is at `to`."""
+    def _at(self, to: Point) -> Points | None:
+        """Where the zone that is held is when the mouse is at `to`, or None where it is not there any more."""
         assert self._held is not None
-        points = self._zones()[self._held.name]
+        points = self._points_of(self._held.name)
+        if points is None:
+            return None
         if self._held.corner is None:
             return _shifted(points, (to[0] - self._held_from[0], to[1] - self._held_from[1]))
         corner = self._held.corner
         return (*points[:corner], _within(to), *points[corner + 1 :])
 
     def _show_menu(self, name: str, event: QMouseEvent) -> None:
+        points = self._points_of(name)
+        if points is None:
+            self._chosen = None
+            return
         menu = QMenu(self._view)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.setAccessibleName(f"Zone {name}")
         at = event.position()
         _add(menu, "Re&name", "F2").triggered.connect(lambda: self._rename(name, at))
-        if len(self._zones()[name]) == 2:
+        if len(points) == 2:
             _add(menu, "&Turn round").triggered.connect(lambda: self._turn_round(name))
         _add(menu, "&Delete", "Del").triggered.connect(lambda: self._delete(name))
         menu.popup(event.globalPosition().toPoint())
@@ -291,13 +320,18 @@ class ZoneTool(ViewTool):
 
     def _rename(self, name: str, at: QPointF | None = None) -> None:
         """Ask for another name, in the view itself."""
-        if self._view is None:
+        points = self._points_of(name)
+        if self._view is None or points is None:
+            self._chosen = None
             return
+        self._view.setFocus()  # else Qt would look for another view when an editor goes
+        for other in self._view.findChildren(NameEditor):
+            other.leave()
         editor = NameEditor(self._view, name, f"zone {name}")
         editor.named.connect(lambda wanted: self._give_name(name, wanted))
         mapping = self._view.mapping
         if at is None and mapping is not None:
-            at = mapping.point_of_fraction(*self._zones()[name][0])
+            at = mapping.point_of_fraction(*points[0])
         editor.open_at(self._view.rect().center() if at is None else at.toPoint())
 
     def _give_name(self, name: str, wanted: str) -> None:

@@ -82,7 +82,7 @@ class Session:
             self.callbacks.add(callback, on_error="log")
         self._board.notes.attach()
         if model is not None:
-            self._desk.hand_in(partial(self._director.take_model, model, None))
+            self._desk.hand_in(partial(self._director.take_model, model, model.detector.backend.network.source))
 
     # What a window looks at -------------------------------------------------------------------------------------------------
 
@@ -132,7 +132,7 @@ class Session:
 
     def close_slot(self, key: str) -> None:
         """Close one of the sources."""
-        self._desk.hand_in(partial(self._director.close_slot, key))
+        self._desk.hand_in(partial(self._close_slot, key))
 
     def use_model(
         self,
@@ -164,8 +164,9 @@ class Session:
         self._desk.hand_in(self._director.pause)
 
     def stop(self) -> None:
-        """End the run; cameras and streams are let go, the last pictures stand."""
+        """End the run, and what is being saved; cameras and streams are let go, the last pictures stand."""
         self._desk.hand_in(self._director.stop)
+        self._desk.hand_in(self._takes.end_all)
 
     def step(self) -> None:
         """Pause, and show one frame more."""
@@ -311,6 +312,11 @@ class Session:
 
     def _begin_take(self, kind: TakeKind, path: Path | None) -> None:
         self._desk.hand_in(lambda: self._takes.begin(kind, path, self._director.predictor))
+
+    def _close_slot(self, key: str) -> None:
+        self._director.close_slot(key)
+        if not self.state.slots:
+            self._takes.end_all()  # nobody expects that what is opened next is recorded
 
     def _takes_changed(self) -> None:
         self._board.change(takes=self._takes.facts())

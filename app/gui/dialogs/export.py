@@ -473,6 +473,11 @@ class ExportDialog(QDialog):
             self._job.cancel()
 
     @property
+    def spec(self) -> str | Path | None:
+        """The model that it is about."""
+        return self._spec
+
+    @property
     def is_exporting(self) -> bool:
         """Whether an export goes on."""
         return self._job is not None and self._job.state.going_on

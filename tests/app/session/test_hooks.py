@@ -319,7 +319,7 @@ def test_removing_a_file_removes_its_callbacks_and_all_that_they_hold(tmp_path):
         for _ in range(3):
             desk.hooks.load(path)
             next(run)
-        large = [weakref.ref(vars(module)["large"]) for module in list(sys.modules.values()) if hasattr(module, "large")]
+        large = [weakref.ref(vars(module)["large"]) for module in list(sys.modules.values()) if "large" in vars(module)]
         assert len(large) == 1
         next(run)
         desk.hooks.unload(path)

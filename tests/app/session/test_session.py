@@ -363,8 +363,13 @@ def test_many_starts_and_switches_leave_no_thread_file_or_memory_behind(watch, c
         gc.collect()
         return threading.active_count(), len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
 
+    def fewer(than):
+        now = threading.active_count(), len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
+        return now[0] <= than[0] and now[1] <= than[1]
+
     before = around(3)
-    assert around(20) <= before
+    around(20)
+    watcher.until(lambda: fewer(before))  # what was opened last may be on its way out
 
 
 def test_sources_stand_in_the_order_in_which_they_were_opened_whichever_answers_first(watch):
@@ -453,7 +458,7 @@ def test_zones_that_were_moved_about_leave_nothing_behind_in_the_run(watch):
 
     def counters():
         gc.collect()
-        return sum(isinstance(each, ZoneCounter) for each in gc.get_objects())
+        return sum(issubclass(type(each), ZoneCounter) for each in gc.get_objects())
 
     for number in range(30):
         watcher.session.set_zones(key, {"yard": ((0.1, 0.1), (0.5, 0.1), (0.5, 0.5 + number / 100))})
