@@ -14,6 +14,7 @@ from PyQt6.QtWidgets import (
     QApplication,
     QCheckBox,
     QComboBox,
+    QDialog,
     QLineEdit,
     QMainWindow,
     QPushButton,
@@ -45,6 +46,7 @@ from .window_scenes import (
     objects,
     open_source,
     press,
+    press_keys,
     press_message,
     saved,
     status,
@@ -325,3 +327,80 @@ def test_the_window_is_closed_while_everything_goes_on(window, clip):
     assert window.ended
     assert all(frames_of(video) > 0 for video in saved(window, ".mp4"))
     assert window.close()  # once more does no harm
+
+
+def test_settings_that_are_confirmed_unchanged_leave_alone_what_was_tuned(window):
+    open_source(window, FILE)
+    session = window.bridge.session
+    session.update(conf=0.61, tracker=None)
+    session.set_loop(True)
+    window.actions_by_name["settings"].trigger()
+    (dialog,) = dialogs(QDialog)
+    dialog.accept()
+    until(lambda: not dialogs(QDialog))
+    assert (session.state.options.conf, session.state.options.tracker, session.state.loop) == (0.61, None, True)
+
+
+def test_a_panel_behind_others_comes_to_the_front_before_it_is_hidden(window):
+    log = window.docks.panel("Log")
+    assert log.visibleRegion().isEmpty()
+    press_keys(window, "Alt+6")
+    until(lambda: not log.visibleRegion().isEmpty())
+    assert log.isAncestorOf(QApplication.focusWidget())
+    press_keys(window, "Alt+6")
+    until(log.isHidden)
+
+
+def test_steps_in_quick_succession_add_up(window):
+    open_source(window, FILE)
+    session = window.bridge.session
+    press(window, "play_pause")
+    until(lambda: status(window).startswith("Paused"))
+    key = window.grid.current_key
+    before = session.renderer.last(key).frame.pts
+    for _ in range(3):
+        press(window, "forward")
+    until(lambda: abs(session.renderer.last(key).frame.pts - before - 15) < 0.1)
+
+
+def test_a_recording_ends_with_a_stop_and_is_not_carried_to_what_is_opened_next(window, tmp_path):
+    open_source(window, FILE)
+    press(window, "record")
+    until(lambda: is_on(window, "record") and "Recording" in status(window))
+    until(lambda: window.bridge.state.takes[0].paths)
+    press(window, "stop")
+    until(lambda: not is_on(window, "record"))
+    open_source(window, LIVE)
+    assert not is_on(window, "record")
+    assert "Recording" not in status(window)
+
+
+def test_what_cannot_be_opened_is_not_remembered_and_a_name_is_remembered_with_its_folder(
+    window, store, tmp_path, monkeypatch, clip
+):
+    monkeypatch.chdir(clip.parent)
+    window.handlers.open_spec("nowhere.mp4")
+    until(lambda: "nowhere.mp4" in message(window))
+    window.handlers.open_spec(clip.name)
+    until(lambda: views(window))
+    until(lambda: store.recent("source") == [str(clip)])
+
+
+def test_zones_drawn_since_stay_where_others_are_put_back(window):
+    open_source(window, FILE)
+    session, key = window.bridge.session, window.grid.current_key
+    session.set_zones(key, {"old": ((0.1, 0.1), (0.4, 0.1), (0.4, 0.4))})
+    until(lambda: window.actions_by_name["clear_zones"].isEnabled())
+    press(window, "clear_zones")
+    session.set_zones(key, {"new": ((0.5, 0.5), (0.9, 0.5), (0.9, 0.9))})
+    press_message(window, "Undo")
+    until(lambda: set(session.state.zones[key]) == {"old", "new"})
+
+
+def test_tools_of_the_picture_wait_while_it_is_not_shown(window):
+    open_source(window, FILE)
+    press(window, "welcome")
+    until(lambda: not views(window))
+    assert not window.actions_by_name["draw_line"].isEnabled()
+    press(window, "welcome")
+    until(lambda: window.actions_by_name["draw_line"].isEnabled())
