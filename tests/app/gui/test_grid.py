@@ -224,10 +224,15 @@ class TestEnlarging:
         assert open_views(four) == ["1", "3"]
         assert four.enlarged_key is None
 
-    def test_a_source_that_is_added_meanwhile_does_not_push_itself_in_front(self, bridge, four):
+    def test_a_source_that_is_opened_meanwhile_is_seen_beside_the_others(self, bridge, four):
+        changes = []
         QTest.mouseDClick(four.view("2"), LEFT)
+        four.enlarged_changed.connect(changes.append)
         set_stage(bridge, *map(slot, "12345"))
-        assert open_views(four) == ["2"]
+        assert open_views(four) == list("12345")
+        assert four.enlarged_key is None
+        assert four.current_key == "2"
+        assert changes == [False]
 
     def test_one_alone_cannot_be_enlarged_and_says_so(self, bridge, grid):
         set_stage(bridge, slot("1"))
@@ -261,6 +266,30 @@ class TestTools:
         four.set_tool(None)
         assert all(four.view(key).tool is None for key in "2345")
         assert ended == []
+
+    def test_a_tool_goes_with_the_last_view(self, bridge, four):
+        ended = []
+        four.tool_ended.connect(lambda: ended.append(1))
+        four.set_tool("line")
+        set_stage(bridge)
+        assert ended == [1]
+        set_stage(bridge, slot("5"))
+        assert four.view("5").tool is None
+
+    def test_what_is_begun_on_one_view_drops_what_was_begun_on_another(self, bridge, four):
+        for key in "12":
+            shown(bridge, four.view(key), result(PLAIN, key=key))
+        four.set_tool("area")
+        bare = seen(four.view("1"))[40:]
+        for x, y in ((100, 100), (200, 100), (200, 180)):
+            QTest.mouseClick(four.view("1"), LEFT, pos=QPoint(x, y))
+        assert (seen(four.view("1"))[40:] != bare).any()
+        QTest.mouseClick(four.view("2"), LEFT, pos=QPoint(100, 100))
+        four.view("1").set_current(True)  # framed as before
+        assert np.array_equal(seen(four.view("1"))[40:], bare)
+        QTest.keyClick(four.view("1"), Qt.Key.Key_Return)
+        assert bridge.session.state.zones == {}
+        assert four.view("2").tool is not None
 
     def test_following_is_told_of_for_all_views_together(self, bridge, four):
         changes = []

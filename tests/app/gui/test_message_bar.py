@@ -174,7 +174,43 @@ def test_another_message_is_folded_again(bar, qtbot):
     bar.show_message(Level.ERROR, "one", "detail")
     qtbot.mouseClick(button(bar, "Show the whole message"), Qt.MouseButton.LeftButton)
     bar.show_message(Level.INFO, "two")
+    bar.close_message()
+    assert said(bar) == "Note: two"
     assert not bar.findChild(QPlainTextEdit).isVisible()
+
+
+def test_a_message_that_is_read_stays_in_front_and_new_ones_wait_behind_it(bar, window, qtbot):
+    bar.show_message(Level.ERROR, "one", "detail")
+    qtbot.mouseClick(button(bar, "Show the whole message"), Qt.MouseButton.LeftButton)
+    detail = bar.findChild(QPlainTextEdit)
+    detail.setFocus()
+    for text in ("two", "one", "two"):
+        bar.show_message(Level.WARNING if text == "two" else Level.ERROR, text, action=("Do it", lambda: None))
+    assert said(bar) == "Error: one (×2)"  # noqa: RUF001
+    assert "1 more message" in [each.accessibleName() for each in bar.findChildren(QWidget) if each.isVisible()]
+    assert detail.isVisible()
+    assert detail.toPlainText() == "one\n\ndetail"
+    assert window.focusWidget() is detail
+    assert action(bar) is None
+    bar.close_message()
+    assert said(bar) == "Warning: two (×2)"  # noqa: RUF001
+
+
+@pytest.mark.parametrize("way", ["keyboard", "mouse"])
+def test_a_button_about_to_be_pressed_does_not_become_that_of_another_message(bar, qtbot, way):
+    done = []
+    bar.show_message(Level.ERROR, "one", action=("Retry", lambda: done.append("one")))
+    if way == "keyboard":
+        action(bar).setFocus()
+    else:
+        QTest.mouseMove(action(bar))
+        qtbot.waitUntil(lambda: action(bar).underMouse())
+    bar.show_message(Level.ERROR, "two", action=("Load it", lambda: done.append("two")))
+    assert action(bar).text() == "Retry"
+    action(bar).click()
+    assert done == ["one"]
+    assert said(bar) == "Error: two"
+    assert action(bar).text() == "Load it"
 
 
 def test_line_breaks_and_what_looks_like_html_are_shown_as_text(bar, window):

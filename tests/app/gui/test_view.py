@@ -19,6 +19,7 @@ from framehook.app.gui.view import SourceView
 from framehook.app.gui.view_mapping import Aim, Mapping, device_size
 from framehook.app.gui.view_objects import Mark, facts_of, object_at, title_of
 from framehook.app.gui.view_texts import Message, caption_of, message_of
+from framehook.app.gui.zone_tool import ZoneMode, ZoneTool
 from framehook.app.session.buffers import POISON
 from framehook.app.session.picture import Picture, Region, Viewport
 from framehook.app.session.placement import Placement
@@ -510,6 +511,16 @@ class TestFollowing:
         assert view.following
         view.pan_by(10, 0)
         assert not view.following
+
+    def test_a_tool_ends_it_and_the_zoom_stays(self, bridge, view):
+        shown(bridge, view, result(PLAIN, PERSON))
+        bridge.select(("1", 7))
+        view.set_following(True)
+        view.zoom_in()
+        zoom = view.aim.zoom
+        view.set_tool(ZoneTool(bridge, "1", ZoneMode.LINE))
+        assert not view.following
+        assert view.aim.zoom == zoom > 1
 
     def test_choosing_another_object_follows_that_and_choosing_none_follows_nothing(self, bridge, view):
         shown(bridge, view, result(PLAIN, PERSON, DOG))

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QPoint, Qt
+from PyQt6.QtCore import QEvent, QPoint, QPointF, Qt
+from PyQt6.QtGui import QKeyEvent, QMouseEvent
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication, QLineEdit, QMenu
 
@@ -11,7 +12,7 @@ from framehook.app.gui.zone_tool import ZoneMode, ZoneTool
 
 from .view_scenes import result, seen, set_stage, settled, shown, slot, until
 
-LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
+LEFT, RIGHT, NONE = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton, Qt.MouseButton.NoButton
 PLAIN = np.full((240, 320, 3), 90, np.uint8)
 SQUARE = ((0.25, 0.25), (0.5, 0.25), (0.5, 0.5), (0.25, 0.5))
 LINE = ((0.7, 0.2), (0.9, 0.8))
@@ -304,6 +305,44 @@ class TestEditing:
         QTest.mouseMove(view, at(0.6, 0.6))
         QTest.mouseRelease(view, LEFT, pos=at(0.6, 0.6))
         assert list(zones(view)) == ["door"]
+
+    @pytest.mark.parametrize("way", ["move", "release", "arrow", "rename", "delete"])
+    def test_a_zone_that_went_a_moment_ago_is_let_go(self, view, editing, way):
+        QTest.mousePress(view, LEFT, pos=at(0.4, 0.4))
+        if way == "release":
+            QTest.mouseMove(view, at(0.6, 0.6))
+        view.bridge.session.set_zones("1", {"door": LINE})  # the bridge has not told of it yet
+        if way == "move":
+            drag_on = QPointF(at(0.6, 0.6))
+            event = QMouseEvent(
+                QEvent.Type.MouseMove, drag_on, view.mapToGlobal(drag_on), NONE, LEFT, Qt.KeyboardModifier.NoModifier
+            )
+            view.mouseMoveEvent(event)
+        elif way in ("arrow", "rename", "delete"):
+            key = {"arrow": Qt.Key.Key_Right, "rename": Qt.Key.Key_F2, "delete": Qt.Key.Key_Delete}[way]
+            view.keyPressEvent(QKeyEvent(QEvent.Type.KeyPress, key, Qt.KeyboardModifier.NoModifier))
+            assert view.tool.chosen is None
+            assert view.findChild(QLineEdit) is None
+        QTest.mouseRelease(view, LEFT, pos=at(0.6, 0.6))
+        assert zones(view) == {"door": LINE}
+
+    def test_keys_in_the_name_field_are_for_the_field_alone(self, view, editing):
+        click(view, (0.4, 0.4))
+        QTest.keyClick(view, Qt.Key.Key_F2)
+        editor = view.findChild(QLineEdit)
+        for key in (Qt.Key.Key_F2, Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp):
+            QTest.keyClick(editor, key)
+        assert view.findChildren(QLineEdit) == [editor]
+        assert zones(view)["yard"] == SQUARE
+
+    def test_there_is_one_name_field_at_a_time(self, view, editing):
+        click(view, (0.4, 0.4))
+        QTest.keyClick(view, Qt.Key.Key_F2)
+        first = view.findChild(QLineEdit)
+        QTest.keyClick(view, Qt.Key.Key_F2)
+        (second,) = [each for each in view.findChildren(QLineEdit) if each.isVisible()]
+        assert second is not first
+        assert QApplication.focusWidget() is second
 
     def test_escape_chooses_nothing_and_then_ends_editing(self, view, editing):
         click(view, (0.4, 0.4))
