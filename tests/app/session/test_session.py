@@ -447,7 +447,7 @@ def test_a_file_of_callbacks_that_hangs_can_be_corrected_and_holds_up_no_other(w
     path.write_text("def on_predict_start(predictor): ...\n")
     session.load_hooks(path)
     watcher.until(lambda: {file.path for file in session.hooks.files} == {path, other})
-    assert any("is still being run" in text for text in watcher.texts(Level.WARNING))
+    watcher.until(lambda: any("is still being run" in text for text in watcher.texts(Level.WARNING)))
 
 
 def test_zones_that_were_moved_about_leave_nothing_behind_in_the_run(watch):
