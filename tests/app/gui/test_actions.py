@@ -541,10 +541,16 @@ def test_the_name_of_a_zone_may_have_blanks_and_dots_in_it(window):
     view = views(window)[0]
     press(window, "draw_line")
     drag(view, (0.2, 0.5), (0.8, 0.5))
+    until(lambda: window.bridge.state.zones.get(window.grid.current_key))
     press(window, "edit_zones")
-    QTest.mouseDClick(view, LEFT, Qt.KeyboardModifier.NoModifier, at(view, 0.4, 0.5))
-    QTest.mouseClick(view, LEFT, Qt.KeyboardModifier.NoModifier, at(view, 0.4, 0.5))
-    press_keys(window, "F2")
+
+    def edited():
+        if view.findChild(QLineEdit) is None:
+            QTest.mouseClick(view, LEFT, Qt.KeyboardModifier.NoModifier, at(view, 0.4, 0.5))
+            press_keys(window, "F2")
+        return view.findChild(QLineEdit)
+
+    until(lambda: edited() is not None)
     editor = view.findChild(QLineEdit)
     editor.selectAll()
     QTest.keyClicks(editor, "no. 1 door")
