@@ -85,7 +85,9 @@ def test_a_wheel_asks_for_qt_only_where_the_window_is_wanted(built):
     wheel, _ = built
     with zipfile.ZipFile(wheel) as archive:
         (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
-        wanted = [line for line in archive.read(metadata).decode().splitlines() if line.lower().startswith("requires-dist: pyqt")]
+        wanted = [
+            line for line in archive.read(metadata).decode().splitlines() if line.lower().startswith("requires-dist: pyqt")
+        ]
     assert [line.split()[1].partition(">")[0].lower() for line in wanted] == ["pyqt6", "pyqtgraph"]
     assert all(line.endswith('extra == "gui"') for line in wanted)
 
