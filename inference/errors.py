@@ -32,6 +32,8 @@ from failures of the run (a camera that went away; it exits 1).
     │   └── InferenceError          RuntimeError
     ├── CallbackError               RuntimeError a callback raised
     ├── RecordingError              OSError
+    ├── DatasetError                ValueError   a dataset that cannot be read, or be used as it is
+    ├── TrainingError               RuntimeError a training that cannot begin or go on
     └── MissingDependencyError      ImportError
 """
 
@@ -172,6 +174,16 @@ class CallbackError(FramehookError, RuntimeError):
 
 class RecordingError(FramehookError, OSError):
     """A recording cannot be opened, written or finished."""
+
+
+class DatasetError(FramehookError, ValueError):
+    """A dataset that cannot be read, or cannot be used as it is."""
+
+    wrong_use = True
+
+
+class TrainingError(FramehookError, RuntimeError):
+    """A training that cannot begin or go on."""
 
 
 class MissingDependencyError(FramehookError, ImportError):

@@ -1,0 +1,1 @@
+"""Training and validation of detection networks, with a callback at every step."""

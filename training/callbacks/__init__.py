@@ -1,0 +1,1 @@
+"""Callbacks for trainings that come with Framehook."""

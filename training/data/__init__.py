@@ -1,0 +1,1 @@
+"""Datasets: described, read, checked, made."""

@@ -1,0 +1,1 @@
+"""Losses, and which cell is to learn which object."""
