@@ -12,7 +12,7 @@ from framehook.inference.callbacks import Callback, CallbackFunction, Callbacks,
 from framehook.inference.callbacks.registry import FunctionT
 from framehook.inference.decoders import DecoderSpec
 from framehook.inference.detector import Detector
-from framehook.inference.errors import EndlessSourceError
+from framehook.inference.errors import EndlessSourceError, MissingDependencyError
 from framehook.inference.load import load_detector
 from framehook.inference.options import PredictArgs, PredictOptions
 from framehook.inference.predictor import Predictor, check_options
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from framehook.export.options import ExportArgs
+    from framehook.training.metrics import DetectionMetrics
+    from framehook.training.options import TrainArgs, ValArgs
+    from framehook.training.report import TrainReport
 
 RETAINED_WARNING: Final = 1 << 30
 """Bytes of frames held by a list of results from which on `stream=True` is suggested."""
@@ -69,6 +72,7 @@ class Model:
             OptionError: the device cannot be used.
         """
         self._detector = load_detector(spec, device=device, decoder=decoder, architecture=architecture)
+        self._loaded_from = spec, architecture
         self.callbacks = Callbacks()
 
     def __repr__(self) -> str:
@@ -89,6 +93,16 @@ class Model:
         """The backend, decoder and input format behind this model."""
         return self._detector
 
+    @property
+    def spec(self) -> str | Path | Backend | nn.Module | None:
+        """What it was loaded from; after a training the file of its weights."""
+        return self._loaded_from[0]
+
+    @property
+    def architecture(self) -> str | None:
+        """The name that was given for the network of a checkpoint that holds weights alone."""
+        return self._loaded_from[1]
+
     # Callbacks ------------------------------------------------------------------------------------------------------------
 
     def add_callback(
@@ -99,6 +113,7 @@ class Model:
         order: int | None = None,
         on_error: OnError = "raise",
         background: bool = False,
+        every_rank: bool | None = None,
     ) -> Handle:
         """Have `callback` called at `event` in every run of this model; see `Callbacks.add`.
 
@@ -106,13 +121,19 @@ class Model:
             >>> handle = Model().add_callback("on_predict_end", lambda predictor: None)
             >>> handle.remove()
         """
-        return self.callbacks.add(event, callback, order=order, on_error=on_error, background=background)
+        return self.callbacks.add(event, callback, order=order, on_error=on_error, background=background, every_rank=every_rank)
 
     def on(
-        self, event: str, *, order: int | None = None, on_error: OnError = "raise", background: bool = False
+        self,
+        event: str,
+        *,
+        order: int | None = None,
+        on_error: OnError = "raise",
+        background: bool = False,
+        every_rank: bool | None = None,
     ) -> Callable[[FunctionT], FunctionT]:
         """Decorator form of `add_callback`."""
-        return self.callbacks.on(event, order=order, on_error=on_error, background=background)
+        return self.callbacks.on(event, order=order, on_error=on_error, background=background, every_rank=every_rank)
 
     # Runs -----------------------------------------------------------------------------------------------------------------
 
@@ -183,6 +204,65 @@ class Model:
 
         return Exporter(self, **options).run()
 
+    # Training and validation ----------------------------------------------------------------------------------------------
+
+    def train(self, **options: Unpack[TrainArgs]) -> TrainReport:
+        """Train the network on a dataset; afterwards the model is the best that came of it.
+
+        The network begins with the model's weights, or with random ones where the model is an architecture
+        (`Model("yolo11n.yaml")`); the classes become those of the data. Callbacks of the trainer's and validator's events
+        receive the `Trainer` and the `Validator`. Under `torchrun` all processes train together.
+
+        Args:
+            **options: See `TrainOptions`: data, epochs=100, batch=16, imgsz=640, device=None, workers=2, save_dir=None,
+                resume=False, patience=100, time=None, optimizer="auto", lr0=None, freeze=None, seed=0 ...
+
+        Returns:
+            What came of it: `metrics`, `best` and `last` (files of weights), `save_dir`, `why` it ended.
+
+        Raises:
+            UnknownOptionError, OptionError: an option is wrong.
+            DatasetError: the data cannot be read or used.
+            ModelFormatError: the model is nothing that can be trained, such as an ONNX file.
+            MissingDependencyError: the extra `train` is not installed.
+            TrainingError: the training cannot go on.
+            CallbackError: a callback raised.
+
+        Example:
+            >>> report = Model("yolo11n.yaml").train(data="data.yaml", epochs=50, imgsz=320)  # doctest: +SKIP
+        """
+        try:
+            from framehook.training.trainer import Trainer  # what it needs is installed with the extra `train`
+        except ImportError as error:
+            raise missing_for_training(error) from error
+        report = Trainer(self, **options).run()
+        weights = report.best or report.last
+        if weights is not None:
+            self._detector = load_detector(weights, device=self.device)
+            self._loaded_from = weights, None
+        return report
+
+    def val(self, **options: Unpack[ValArgs]) -> DetectionMetrics:
+        """Measure how well the model finds the objects of a dataset, with any backend.
+
+        Args:
+            **options: See `ValOptions`: data, split="val", imgsz=None, batch=16, conf=0.001, iou=0.7, max_det=300, rect=False,
+                workers=2, plots=False, save_dir=None.
+
+        Returns:
+            `map` (mAP50-95), `map50`, `precision`, `recall`, `per_class`, `by_size` ...
+
+        Raises:
+            UnknownOptionError, OptionError: an option is wrong, or does not fit the model.
+            DatasetError: the data cannot be read or used.
+            MissingDependencyError: the extra `val` is not installed.
+            InferenceError: the network failed.
+            CallbackError: a callback raised.
+        """
+        from framehook.training.validator import Validator  # what it needs is installed with the extra `val`
+
+        return Validator(self, **options).run()
+
     def _run(self, source: Any, stream: bool, options: PredictArgs) -> Run | list[Any]:
         checked = PredictOptions.build(options)
         check_options(checked, self._detector)
@@ -210,6 +290,13 @@ class Model:
             _close(opened)
             raise
         return Run(predictor, endless=any(each.endless for each in opened))
+
+
+def missing_for_training(error: ImportError) -> ImportError:
+    """What to raise where the trainer cannot be imported: which extra is missing, or the error itself."""
+    if error.name not in ("torch", "yaml", "faster_coco_eval"):
+        return error
+    return MissingDependencyError(f"training needs {error.name}; install it with: pip install 'framehook[train]'")
 
 
 def _close(sources: Iterable[Source]) -> None:

@@ -10,7 +10,7 @@ from PyQt6.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 Area: TypeAlias = Qt.DockWidgetArea
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the set of panels; a layout that was saved for another set is not restored."""
 
 
@@ -64,9 +64,14 @@ class Docks:
         if not dock.isHidden() and not dock.visibleRegion().isEmpty():
             dock.hide()
             return
+        self.show_panel(dock.windowTitle())
+        action.setChecked(True)
+
+    def show_panel(self, title: str) -> None:
+        """Bring a panel to the front, and give it the keyboard."""
+        dock = self._docks[title][0]
         dock.show()
         dock.raise_()
-        action.setChecked(True)
         panel = dock.widget()
         if panel is not None:
             panel.setFocus()

@@ -87,6 +87,7 @@ class Handlers:
             "reset_layout": window.arrange,
             "open_model": self._choose_model,
             "export": self._show_export,
+            "train": partial(window.docks.show_panel, "Training"),
             "more_confident": partial(window.tuning.nudge_confidence, 0.05),
             "less_confident": partial(window.tuning.nudge_confidence, -0.05),
             "reset_zones": self._reset_zones,
@@ -123,6 +124,8 @@ class Handlers:
         window.grid.enlarged_changed.connect(self._actions["enlarge"].setChecked)
         window.grid.following_changed.connect(self._actions["follow"].setChecked)
         window.grid.tool_ended.connect(self._end_tool)
+        window.training.watch_requested.connect(self._use_model)
+        window.training.export_requested.connect(self._show_export)
         window.callbacks.file_chosen.connect(lambda path: store.add_recent("callbacks", str(path)))
         self._show_state(self._bridge.state)
 
@@ -247,11 +250,13 @@ class Handlers:
             # From another folder, a name means another file.
             self._store.add_recent(kind, str(Path(text).absolute()) if Path(text).exists() else text)
 
-    def _show_export(self) -> None:
+    def _show_export(self, spec: str | None = None) -> None:
+        """Offer to export a model: this one, or that in use."""
         dialog, model = self._dialogs.get("export"), self._bridge.state.model
-        if isinstance(dialog, ExportDialog) and not dialog.is_exporting and model is not None and model.spec != dialog.spec:
+        wanted = spec if spec is not None or model is None else model.spec
+        if isinstance(dialog, ExportDialog) and not dialog.is_exporting and (spec or model) and wanted != dialog.spec:
             dialog.close()  # it is about another model
-        self._show_dialog("export", lambda: ExportDialog(self._bridge, self._window))
+        self._show_dialog("export", lambda: ExportDialog(self._bridge, self._window, ... if spec is None else spec))
 
     def _load_callbacks(self, path: Path) -> None:
         self._session.load_hooks(path)

@@ -29,6 +29,7 @@ from framehook.app.gui.panels.callbacks import CallbacksPanel
 from framehook.app.gui.panels.log import LogPanel
 from framehook.app.gui.panels.objects import ObjectsPanel
 from framehook.app.gui.panels.performance import PerformancePanel
+from framehook.app.gui.panels.training import TrainingPanel
 from framehook.app.gui.panels.transport import TransportBar
 from framehook.app.gui.panels.tuning import TuningPanel
 from framehook.app.gui.panels.zones import ZonesPanel
@@ -90,6 +91,7 @@ class MainWindow(QMainWindow):
         self.tuning = TuningPanel(self.bridge)
         self.zones = ZonesPanel(self.bridge)
         self.callbacks = CallbacksPanel(self.bridge)
+        self.training = TrainingPanel(self.bridge, store)
         self._docks = Docks(self)
         right, bottom = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
         self._docks.add("Tuning", self.tuning, right, "Alt+1")
@@ -98,6 +100,7 @@ class MainWindow(QMainWindow):
         self._docks.add("Performance", PerformancePanel(self.bridge), bottom, "Alt+4")
         self._docks.add("Callbacks", self.callbacks, bottom, "Alt+5")
         self._docks.add("Log", LogPanel(self.bridge), bottom, "Alt+6")
+        self._docks.add("Training", self.training, bottom, "Alt+7")
 
         bar = self.menuBar()
         if bar is not None:
@@ -177,6 +180,7 @@ class MainWindow(QMainWindow):
         self._store.set_window("docks", self._docks.save())
         self._store.sync()
         self.handlers.close()
+        self.training.close_down()
         self.hide()  # at once; files are completed meanwhile
         self.ended = self.bridge.close()
         super().closeEvent(event)

@@ -64,7 +64,7 @@ class TorchBackend:
             OptionError: the device or type is not possible here.
             ModelFormatError: it fails on the black picture, or returns no tensors.
         """
-        self._device = _choose(device)
+        self._device = choose_device(device)
         if dtype not in _DTYPES:
             raise OptionError(f"dtype={dtype!r} is unknown; pass one of {', '.join(_DTYPES)}")
         self.dtype: DType = dtype
@@ -126,7 +126,12 @@ def available_torch_devices() -> list[str]:
     return [*found, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
 
 
-def _choose(device: str | int | None) -> torch.device:
+def choose_device(device: str | int | None) -> torch.device:
+    """The device that a user means; the best there is for None and `auto`.
+
+    Raises:
+        OptionError: there is none of this name, or it is not available.
+    """
     available = available_torch_devices()
     if device is None or device == "auto":
         return torch.device(available[0])

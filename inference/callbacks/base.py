@@ -16,10 +16,12 @@ class Callback:
 
     Attributes:
         order: Callbacks of one event run from low to high; built-in tracking has -100, users' default is 0, recording 100.
+        every_rank: In a training over several processes it is called on each of them, not on the first alone.
         foreground_only: It keeps something for each run, or changes results, and cannot be added with `background=True`.
     """
 
     order: ClassVar[int] = 0
+    every_rank: ClassVar[bool] = False
     foreground_only: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -53,6 +53,7 @@ class Registration:
         order: Callbacks run from low to high, those of equal order as they were added.
         on_error: What an exception does: end the run, be logged, or be logged and switch the callback off for the run.
         background: Whether it runs on a worker of its own, on snapshots.
+        every_rank: Whether it is called on every process of a training over several, rather than on the first alone.
         number: Place among all registrations ever made.
         owner: The handle that removes it; callbacks of one owner share a worker.
     """
@@ -63,6 +64,7 @@ class Registration:
     order: int
     on_error: OnError
     background: bool
+    every_rank: bool
     number: int
     owner: Handle
 
@@ -93,9 +95,15 @@ class Callbacks:
     workers and callbacks that were switched off. Registering and removing is thread-safe and takes effect with the next event.
     """
 
-    def __init__(self, parent: Callbacks | None = None) -> None:
-        """Make an empty registry; what is registered in `parent` is called too."""
+    def __init__(self, parent: Callbacks | None = None, *, main: bool = True) -> None:
+        """Make an empty registry.
+
+        Args:
+            parent: What is registered there is called too.
+            main: This process is the only one of its run, or the first; on the others only those are called that ask for it.
+        """
         self._parent = parent
+        self._main = main
         self._lock = threading.RLock()  # a run may be collected, and ended, while its thread is in here
         self._registrations: list[Registration] = []
         self._version = 0
@@ -117,6 +125,7 @@ class Callbacks:
         order: int | None = None,
         on_error: OnError = "raise",
         background: bool = False,
+        every_rank: bool | None = None,
     ) -> Handle:
         """Register a callback.
 
@@ -127,6 +136,8 @@ class Callbacks:
             on_error: `raise` ends the run with a `CallbackError`, `log` goes on, `disable` goes on without the callback.
             background: Call it on a worker thread, with a frozen snapshot in place of the engine. Its queue is bounded: calls
                 that find it full are dropped and counted.
+            every_rank: In a training over several processes call it on each of them, not on the first alone; None for what
+                the `Callback` object says, else False.
 
         Raises:
             UnknownEventError: no such event.
@@ -145,6 +156,7 @@ class Callbacks:
                 (each, _check_callable(each, getattr(event, each), f"{name}.{each}")) for each in overridden_events(event)
             ]
             order = event.order if order is None else order
+            every_rank = event.every_rank if every_rank is None else every_rank
         elif isinstance(event, str):
             checked = check_event(event)
             if isinstance(callback, Callback):
@@ -158,7 +170,9 @@ class Callbacks:
         handle = Handle(self, name)
         with self._lock:
             self._registrations += [
-                Registration(each, function, name, order or 0, on_error, background, next(_sequence), handle)
+                Registration(
+                    each, function, name, order or 0, on_error, background, bool(every_rank), next(_sequence), handle
+                )
                 for each, function in functions
             ]
             self._version += 1
@@ -293,7 +307,7 @@ class Callbacks:
             failures, self._background_failures = self._background_failures, {}
         return list(failures.values())
 
-    def end(self, event: str, engine: Engine, *, error: BaseException | None, what: str) -> None:
+    def end(self, event: str, engine: Engine, *, error: BaseException | None, what: str, last: bool = True) -> None:
         """Fire an engine's end event, whatever goes wrong meanwhile, and end the background workers.
 
         Args:
@@ -301,6 +315,7 @@ class Callbacks:
             engine: The engine.
             error: What ended it, or None. Where it is an interrupt, which is being raised, failures of callbacks are logged.
             what: What ended, for the message: `run`, `export`.
+            last: The engine fires nothing more; without it the background workers go on.
 
         Raises:
             CallbackError: one callback failed, and nothing else was wrong.
@@ -308,10 +323,12 @@ class Callbacks:
         """
         failures: list[Exception] = []
         try:
-            self.drain()
+            if last:
+                self.drain()
             failures += self.fire_all(event, engine)
         finally:
-            failures += self.close()
+            if last:
+                failures += self.close()
         if not failures:
             return
         if error is not None and not isinstance(error, Exception):
@@ -352,7 +369,7 @@ class Callbacks:
 
     def _prepare(self, event: str) -> tuple[tuple[Registration, CallbackFunction], ...]:
         observer = self.observer
-        chosen = [each for each in self if each.event == event and self.is_on(each)]
+        chosen = [each for each in self if each.event == event and (self._main or each.every_rank) and self.is_on(each)]
         return tuple((each, self._call_of(each, observer)) for each in chosen)
 
     def _call_of(self, registration: Registration, observer: Observer | None) -> CallbackFunction:

@@ -57,7 +57,8 @@ def load_network(
         OptionError: the device or type is not possible here.
     """
     if str(path).lower().endswith((".yaml", ".yml")):
-        net, facts = _fresh(path), {}
+        _log.warning("%s is a description: the weights of its network are random until it is trained", path)
+        net, facts = DetectionNet(read_architecture(path), source=str(path)).eval(), {}
     else:
         checkpoint = read_checkpoint(path)
         net, facts = net_from(checkpoint, source=str(path), architecture=architecture), _facts(checkpoint, path)
@@ -102,20 +103,23 @@ def run_network(
         channels_last=channels_last,
         compile=compile,
         input_shape=(None, net.architecture.channels, None, None),
-        outputs=[_output(fused)],
-        metadata=_metadata(fused, facts or {}),
+        outputs=[output_of(fused)],
+        metadata=metadata_of(fused, facts or {}),
         source=source,
     )
 
 
-def _fresh(path: str | Path) -> DetectionNet:
+def read_architecture(path: str | Path) -> Architecture:
+    """The architecture of a name such as `yolo11n.yaml`, or of a YAML file that describes one.
+
+    Raises:
+        ModelNotFoundError, ModelFormatError: no architecture has this name, or the file describes none.
+    """
     file = Path(path).expanduser()
-    architecture = _read_architecture(file) if file.is_file() else architecture_of(Path(path).name)
-    _log.warning("%s is a description: the weights of its network are random until it is trained", path)
-    return DetectionNet(architecture, source=str(path)).eval()
+    return _described(file) if file.is_file() else architecture_of(Path(path).name)
 
 
-def _read_architecture(file: Path) -> Architecture:
+def _described(file: Path) -> Architecture:
     try:
         import yaml
     except ImportError as error:
@@ -148,7 +152,8 @@ def _read_architecture(file: Path) -> Architecture:
     return made
 
 
-def _output(net: DetectionNet) -> TensorInfo:
+def output_of(net: DetectionNet) -> TensorInfo:
+    """The output of a network in evaluation mode, batch and anchors being open."""
     shape = (None, MAX_DET, 6) if net.head == "one2one" else (None, 4 + net.architecture.nc, None)
     return TensorInfo("output0", shape, np.dtype(np.float32))
 
@@ -170,7 +175,13 @@ def _sides(args: Mapping[str, Any], path: str | Path) -> list[int]:
     return [640, 640]
 
 
-def _metadata(net: DetectionNet, facts: Mapping[str, Any]) -> dict[str, str]:
+def metadata_of(net: DetectionNet, facts: Mapping[str, Any]) -> dict[str, str]:
+    """What an ONNX file of a network would carry, from which its decoder, names and input format are known.
+
+    Args:
+        net: In evaluation mode.
+        facts: What else is known of it: `imgsz` as [height, width], `license` ...
+    """
     step = net.stride
     height, width = (-(-side // step) * step for side in facts.get("imgsz", (640, 640)))
     decoder = End2EndDecoder() if net.head == "one2one" else YoloDecoder()

@@ -1,0 +1,108 @@
+"""What a training in a process of its own tells the app, and hears from it."""
+
+from __future__ import annotations
+
+import _thread
+import math
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from framehook.app.child_talk import Talk
+from framehook.inference.callbacks import Callback
+
+if TYPE_CHECKING:
+    from framehook.training.trainer import Trainer
+
+STOP: Final = "stop"
+"""What ends a training, said to it."""
+SECONDS_BETWEEN: Final = 0.25
+"""At least, between two batches that are told of."""
+
+
+class Stopper:
+    """Ends a training when that is asked for: after the batch, or at once where none has begun.
+
+    Attributes:
+        asked: Whether it was asked for.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._lock = threading.Lock()
+        self._trainer: Trainer | None = None
+
+    def hear(self, line: Any) -> None:
+        """Something was told to this process."""
+        if line != STOP:
+            return
+        with self._lock:
+            self.asked = True
+            if self._trainer is None:
+                _thread.interrupt_main()
+            else:
+                self._trainer.stop = True
+
+    def begins(self, trainer: Trainer) -> None:
+        """From now on there is something to be completed."""
+        with self._lock:
+            self._trainer = trainer
+
+
+class Teller(Callback):
+    """Tells the app how a training goes."""
+
+    order = 200  # what others do with an epoch is done
+
+    def __init__(self, talk: Talk, stopper: Stopper) -> None:
+        self._talk = talk
+        self._stopper = stopper
+        self._told = -math.inf
+        self._began = 0.0
+
+    def on_pretrain_routine_start(self, trainer: Any) -> None:
+        self._talk.say(stage="reading the data", folder=trainer.save_dir)
+
+    def on_pretrain_routine_end(self, trainer: Any) -> None:
+        self._talk.say(stage="getting ready", epochs=trainer.epochs, device=trainer.device)
+
+    def on_train_start(self, trainer: Any) -> None:
+        self._began = time.monotonic()
+        self._stopper.begins(trainer)
+
+    def on_train_epoch_start(self, trainer: Any) -> None:
+        self._talk.say(stage="training", epoch=trainer.epoch + 1, batch=0, batches=len(trainer.train_loader), losses={})
+
+    def on_train_batch_end(self, trainer: Any) -> None:
+        now, batches = time.monotonic(), len(trainer.train_loader)
+        if now - self._told < SECONDS_BETWEEN and trainer.batch_i + 1 < batches:
+            return
+        self._told = now
+        done = trainer.epoch - trainer.start_epoch + (trainer.batch_i + 1) / batches
+        left = (now - self._began) / done * (trainer.epochs - trainer.start_epoch - done)
+        self._talk.say(epoch=trainer.epoch + 1, batch=trainer.batch_i + 1, losses=_losses(trainer), left=left)
+
+    def on_train_epoch_end(self, trainer: Any) -> None:
+        self._talk.say(stage="validating" if trainer.args.val else "saving")
+
+    def on_fit_epoch_end(self, trainer: Any) -> None:
+        figures = {**_losses(trainer), **trainer.metrics, **trainer.lr}
+        self._talk.say(ended={"epoch": trainer.epoch + 1, "figures": figures})
+
+    def on_model_save(self, trainer: Any) -> None:
+        self._talk.say(**files_of(trainer))
+
+    def on_train_end(self, trainer: Any) -> None:
+        self._talk.say(stage="completing")
+
+
+def _losses(trainer: Any) -> dict[str, float]:
+    """Means over the epoch so far; none where no batch could be used."""
+    return {} if trainer.tloss is None else trainer.label_loss_items(trainer.tloss)
+
+
+def files_of(trainer: Any) -> dict[str, Any]:
+    """The checkpoints of a training that are there."""
+    paths: dict[str, Path] = {"best": trainer.best, "last": trainer.last}
+    return {name: path for name, path in paths.items() if path.is_file()}

@@ -1,0 +1,60 @@
+import warnings
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from framehook.inference.errors import RecordingError
+from framehook.training.confusion import ConfusionMatrix
+from framehook.training.metrics import ClassMetrics, Curves, DetectionMetrics
+from framehook.training.plots.curves import CONFUSION, CURVES, draw_confusion, draw_curves
+
+
+def metrics(names):
+    x = np.linspace(0, 1, 101)
+    rows = np.linspace(0.4, 0.9, len(names))[:, None] * np.sqrt(1 - x)[None]
+    precise = np.where(x > 0.9, np.nan, rows)  # nothing scores more
+    per_class = tuple(ClassMetrics(name, 1, 1, 0.5, 0.5, 0.5, 0.4) for name in names)
+    curves = Curves(x, precise, rows, rows, x, rows)
+    return DetectionMetrics(0.5, 0.5, 0.3, 0.5, 0.45, 0.4, {}, per_class, curves, 4, 9)
+
+
+def written(path: Path):
+    image = cv2.imread(str(path))
+    assert image is not None
+    assert image.shape[0] > 300
+    return image
+
+
+@pytest.mark.parametrize("names", [["cat"], ["cat", "_dog", "$x^2$"], [f"class {number}" for number in range(40)]])
+def test_curves_are_drawn_for_one_class_for_odd_names_and_for_many(tmp_path, names):
+    files = draw_curves(tmp_path, metrics(names))
+    assert [each.name for each in files] == list(CURVES)
+    for file in files:
+        assert (written(file) != 255).any()
+    assert sorted(each.name for each in tmp_path.iterdir()) == sorted(CURVES)  # nothing half-written is left
+
+
+def test_without_objects_there_are_no_curves(tmp_path):
+    assert draw_curves(tmp_path, metrics([])) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("count", [1, 45])
+def test_a_confusion_matrix_is_drawn_of_counts_and_of_shares(tmp_path, count):
+    confusion = ConfusionMatrix({number: f"class {number}" for number in range(count)})
+    with warnings.catch_warnings():
+        assert [each.name for each in draw_confusion(tmp_path, confusion)] == list(CONFUSION)  # nothing was counted yet
+    empty = written(tmp_path / CONFUSION[0])
+    confusion.matrix[:] = np.arange(confusion.matrix.size).reshape(confusion.matrix.shape)
+    draw_confusion(tmp_path, confusion)
+    assert not np.array_equal(empty, written(tmp_path / CONFUSION[0]))
+
+
+def test_what_cannot_be_written_is_an_error_of_one_line_and_leaves_what_was_there(tmp_path):
+    (tmp_path / CURVES[0]).mkdir()
+    with pytest.raises(RecordingError, match=r"PR_curve\.png cannot be written: ") as caught:
+        draw_curves(tmp_path, metrics(["cat"]))
+    assert "\n" not in str(caught.value)
+    assert [each.name for each in tmp_path.iterdir()] == [CURVES[0]]

@@ -1,0 +1,84 @@
+"""What came of a training."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainReport:
+    """What came of a training, for people and programs.
+
+    Attributes:
+        save_dir: Folder of all its files.
+        best: Weights of the best epoch; None where nothing was validated or saved.
+        last: Checkpoint of the last epoch; None where nothing was saved.
+        metrics: Of the best epoch, by the names of the field (`metrics/mAP50(B)` ...); empty where nothing was validated.
+        fitness: Of the best epoch.
+        best_epoch: Its number, from 0.
+        epochs: Epochs that were trained in all, also before a resume.
+        why: What ended it: `epochs`, `patience`, `time`, `stop`.
+        seconds: How long it took, since the beginning or the resume.
+        waiting: Share of the training time in which it waited for pictures.
+        skipped: Batches that were left out since their loss or gradients were no numbers.
+    """
+
+    save_dir: Path
+    best: Path | None
+    last: Path | None
+    metrics: Mapping[str, float]
+    fitness: float | None
+    best_epoch: int | None
+    epochs: int
+    why: str
+    seconds: float
+    waiting: float
+    skipped: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values by name."""
+        return {
+            field.name: str(value) if isinstance(value := getattr(self, field.name), Path) else value
+            for field in dataclasses.fields(self)
+        } | {"metrics": dict(self.metrics)}
+
+    def lines(self) -> list[str]:
+        """What to show at the end: figures, files, and what to do next."""
+        minutes, seconds = divmod(round(self.seconds), 60)
+        ends = {
+            "epochs": "",
+            "patience": ": no better for long enough",
+            "time": ": the time was up",
+            "stop": ": it was stopped",
+        }
+        lines = [
+            f"trained {self.epochs} epochs in {minutes}:{seconds:02} min{ends[self.why]}",
+            f"  waited for pictures {self.waiting:.0%} of the time",
+        ]
+        if self.skipped:
+            lines.append(f"  left out {self.skipped} batches whose loss was no number")
+        if self.fitness is not None and self.best_epoch is not None:
+            lines.append(f"  best epoch {self.best_epoch + 1}: " + ", ".join(_figures(self.metrics)))
+        weights = self.best or self.last
+        if weights is None:
+            return lines
+        quoted = shlex.quote(str(weights))
+        return [
+            *lines,
+            f"  weights {weights}",
+            "watch it live:",
+            f"  framehook gui 0 --model {quoted}",
+            "make an ONNX file of it:",
+            f"  framehook export --model {quoted}",
+        ]
+
+
+def _figures(metrics: Mapping[str, float]) -> list[str]:
+    shown = {"mAP50": "metrics/mAP50(B)", "mAP50-95": "metrics/mAP50-95(B)"}
+    shown |= {"precision": "metrics/precision(B)", "recall": "metrics/recall(B)"}
+    return [f"{name} {metrics[key]:.3f}" for name, key in shown.items() if key in metrics]

@@ -1,0 +1,127 @@
+"""The mechanics of a training step: losses, gradients, their accumulation, the optimizer and the average. No callbacks here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
+
+from framehook.inference.errors import FramehookError, one_line
+from framehook.inference.nets.net import DetectionNet, Heads
+from framehook.training.batch import TrainBatch
+from framehook.training.ema import ModelEMA
+from framehook.training.losses import DetectionLoss
+from framehook.training.processes import Processes
+
+
+class ShortOfMemoryError(Exception):
+    """There was not enough memory for a batch; nothing of it is left."""
+
+
+class Steps:
+    """Computes gradients batch by batch, and makes steps of them.
+
+    Attributes:
+        loss: Of the last batch, what was gone backward from; detached.
+        loss_items: Its parts.
+        pending: Batches whose gradients wait for a step.
+        ema: The average that follows each step.
+    """
+
+    def __init__(
+        self, net: DetectionNet, loss: DetectionLoss, optimizer: Optimizer, *, processes: Processes, amp: bool, clip: float
+    ) -> None:
+        """Prepare for a network on its device.
+
+        Args:
+            net: In training mode whenever a batch is measured.
+            loss: What is made small.
+            optimizer: Over the parameters of the network.
+            processes: Those that train it together.
+            amp: Compute in mixed precision.
+            clip: Largest norm of all gradients together; 0 for none.
+        """
+        self.ema = ModelEMA(net)
+        self.loss: Tensor | None = None
+        self.loss_items: Tensor | None = None
+        self.pending = 0
+        self._net = net
+        self._measure = loss
+        self._optimizer = optimizer
+        self._processes = processes
+        self._amp = amp
+        self._clip = clip or math.inf
+        self._scaler = torch.amp.GradScaler(processes.device.type, enabled=amp)
+        self._learning = [each for each in net.parameters() if each.requires_grad]
+        self._forward: Callable[[Tensor], Heads] = net
+        if processes.world > 1:
+            ids = [processes.device.index] if processes.device.type == "cuda" else None
+            self._forward = DistributedDataParallel(net, device_ids=ids)
+
+    def gradients(self, batch: TrainBatch) -> bool:
+        """Measure a batch and add its gradients to those that are pending.
+
+        Returns:
+            Whether its loss is a number, on every process; if not, nothing was added.
+
+        Raises:
+            ShortOfMemoryError: there was not enough memory; nothing is pending any more.
+            TrainingError: another process is gone.
+        """
+        device = self._processes.device
+        try:
+            with torch.autocast(device.type, enabled=self._amp):
+                heads = self._forward(batch.images.float() / 255)
+            loss, self.loss_items = self._measure(heads, batch.targets)
+            self.loss = loss.detach()
+            if self._processes.any(not math.isfinite(float(self.loss))):
+                return False
+            # Gradients are averaged over processes; one process with all their pictures would have added them up.
+            self._scaler.scale(loss * self._processes.world).backward()  # type: ignore[no-untyped-call]
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                self.forget()
+                self.loss = self.loss_items = None
+                raise ShortOfMemoryError(one_line(error)[:200]) from None  # whose frames hold what memory there was
+            if self._processes.world > 1 and not isinstance(error, FramehookError):
+                raise self._processes.gone(error) from error
+            raise
+        self.pending += 1
+        return True
+
+    def clip(self) -> bool:
+        """Limit the pending gradients; whether they are numbers (with mixed precision such steps are left out by `step`)."""
+        self._scaler.unscale_(self._optimizer)
+        norm = nn.utils.clip_grad_norm_(self._learning, self._clip)
+        return self._amp or math.isfinite(float(norm))
+
+    def step(self) -> None:
+        """Let the optimizer make its step, and the average follow."""
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        self.ema.update(self._net)
+
+    def forget(self) -> None:
+        """Drop the gradients."""
+        self.pending = 0
+        self._optimizer.zero_grad(set_to_none=True)
+
+    def state(self) -> dict[str, Any]:
+        """What mixed precision needs to go on."""
+        return self._scaler.state_dict()
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state`; one of a training without mixed precision holds nothing."""
+        if state and self._amp:
+            self._scaler.load_state_dict(dict(state))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory was too short, that of a GPU or the machine's own, for which PyTorch has no error of its own."""
+    told = ("not enough memory", "can't allocate memory", "out of memory")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(each in str(error) for each in told)
