@@ -6,6 +6,7 @@ import _thread
 import contextlib
 import json
 import os
+import signal
 import threading
 from collections.abc import Callable
 from typing import Any, Final
@@ -31,6 +32,7 @@ class Talk:
         # Not `sys.stdin`: it reads ahead, and its lock must be free when the interpreter ends.
         self._in = open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115 - as long as the process lives
         self._saying = threading.Lock()
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # an app that was started in the background ignores it
         self.gone = False
         self.wanted: dict[str, Any] = json.loads(self._in.readline())
 
@@ -53,9 +55,17 @@ class Talk:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for printed in (1, 2):  # to print would fail, and keep what is to be finished from being so
             os.dup2(nowhere, printed)
-        _thread.interrupt_main()
+        interrupt_main()
         threading.Event().wait(GRACE)
         os._exit(1)  # it hangs in a library
+
+
+def interrupt_main() -> None:
+    """Raise `KeyboardInterrupt` in the main thread, also where it waits for something."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        _thread.interrupt_main()  # which does not end a wait
 
 
 def let_others_go_first() -> None:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from framehook.app.data_commands import data_app
 from framehook.app.messages import output
+from framehook.app.training_commands import training_app
 from framehook.inference.errors import OptionError, UnknownLayoutError
 
 if TYPE_CHECKING:
@@ -507,3 +509,7 @@ def doctor(as_json: Json = False, debug: Debug = False) -> int:
     from framehook.app.doctor import run_doctor
 
     return run_doctor(as_json=as_json)
+
+
+app.add_typer(training_app)
+app.add_typer(data_app, name="data")

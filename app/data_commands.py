@@ -51,12 +51,16 @@ def check(
     split: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this one: train, val or test. [default: all there are]")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Show every problem, not the first of each kind alone.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Show every problem, not the first ten of a kind alone.")] = False,
     cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep what was found for the next time.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     debug: Debug = False,
 ) -> int:
-    """Read all pictures and labels of DATA, and tell what is wrong; exits 1 if something is left out or clipped for it."""
+    """Find what is wrong with DATA.
+
+    All of its pictures and labels are read. The exit code is 1 if something had to be left out or clipped, or if splits share
+    pictures.
+    """
     from framehook.app.datasets import check_data
 
     return check_data(data, split or (), everything=everything, cache=cache, as_json=as_json, debug=debug)
@@ -70,7 +74,10 @@ def convert(
     exist_ok: ExistOk = False,
     debug: Debug = False,
 ) -> int:
-    """Write DATA in another form into a folder of its own; the pictures are linked where that is possible, else copied."""
+    """Write DATA in another form.
+
+    It goes into a folder of its own. The pictures are linked where that is possible, and copied elsewhere.
+    """
     from framehook.app.datasets import convert_data
 
     return convert_data(data, folder, to=to, exist_ok=exist_ok, debug=debug)
@@ -96,7 +103,10 @@ def split(
     exist_ok: ExistOk = False,
     debug: Debug = False,
 ) -> int:
-    """Part labelled PICTURES at random, each class alike; lists and a data.yaml are written, and nothing is moved."""
+    """Part labelled PICTURES at random.
+
+    Each class is parted alike, as far as possible. Lists and a data.yaml are written; nothing is moved or copied.
+    """
     from framehook.app.datasets import part_data
 
     return part_data(pictures, folder, fractions=fractions, names=names, seed=seed, exist_ok=exist_ok, debug=debug)
@@ -113,7 +123,7 @@ def preview(
     seed: Seed = 0,
     debug: Debug = False,
 ) -> int:
-    """Draw some pictures of DATA with their labels, all in one picture."""
+    """Draw pictures of DATA and their labels."""
     from framehook.app.datasets import preview_data
 
     return preview_data(data, file, split=split, count=count, seed=seed, debug=debug)
@@ -135,7 +145,7 @@ def example(
     seed: Seed = 0,
     debug: Debug = False,
 ) -> int:
-    """Draw a small dataset of coloured shapes, which a small network learns quickly."""
+    """Draw a small dataset of coloured shapes."""
     from framehook.app.datasets import make_example
 
     return make_example(folder, train=train, val=val, size=size, classes=classes, seed=seed)

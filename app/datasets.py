@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +25,8 @@ from framehook.training.data.description import read_data
 from framehook.training.data.example import write_example
 from framehook.training.data.preview import preview
 from framehook.training.data.report import Action, DataReport
-from framehook.training.data.scan import load_split
+from framehook.training.data.sample import Split
+from framehook.training.data.scan import load_split, shared_pictures
 from framehook.training.data.split import first_of_same, split_data
 
 _HARMLESS: Final = (Action.KEPT, Action.BACKGROUND)
@@ -51,7 +54,7 @@ def check_data(
         debug: Show what the library logs in detail.
 
     Returns:
-        The exit code: 1 where something is left out or clipped, 0 where all is used as it is.
+        The exit code: 1 where something is left out or clipped, or splits share pictures; 0 where all is used as it is.
 
     Raises:
         DatasetError: it cannot be read, or a split of it; the others are told first.
@@ -59,36 +62,45 @@ def check_data(
     out, err = output(), diagnostics()
     told: list[dict[str, Any]] = []
     errors: list[FramehookError] = []
-    clean = True
+    read: list[Split] = []
     with _telling(err, debug=debug):
         spec = read_data(data)
         if not debug:  # what is logged is what is printed
             logging.getLogger("framehook").setLevel(logging.ERROR)
-        for name in dict.fromkeys(splits or first_of_same(spec).values()):
+        same = first_of_same(spec)
+        for name in dict.fromkeys(splits or same.values()):
             try:
                 with _bar(err, name) as progress:
-                    report = load_split(spec, name, cache=cache, progress=progress).report
+                    read.append(load_split(spec, name, cache=cache, progress=progress))
             except DatasetError as error:
                 errors.append(error)
                 told.append({"split": name, "error": one_line(error)})
                 continue
-            clean = clean and all(problem.done in _HARMLESS for problem in report.problems)
-            told.append(report.as_dict())
+            told.append(read[-1].report.as_dict())
             if not as_json:
-                _print_report(out, report, everything=everything)
+                _print_report(out, read[-1].report, everything=everything)
+        shared = {(a.name, b.name): found for a, b in combinations(read, 2) if (found := shared_pictures(a, b))}
     if as_json:
-        print_json(out, {"file": str(spec.file), "kind": spec.kind, "names": list(spec.names.values()), "splits": told})
+        facts = {"file": str(spec.file), "kind": spec.kind, "names": list(spec.names.values()), "splits": told}
+        both = [{"splits": pair, "pictures": [list(map(str, each)) for each in found]} for pair, found in shared.items()]
+        print_json(out, {**facts, "shared": both})
+    else:
+        for (first, second), found in shared.items():
+            out.print(f"{first} and {second} share {_many(len(found), 'picture')}, such as {found[0][0]}")
+        _print_same(out, same)
     if errors:
         raise errors[0] if len(errors) == 1 else ExceptionGroup("several splits cannot be read", errors)
-    return 0 if clean else 1
+    clean = all(problem.done in _HARMLESS for split in read for problem in split.report.problems)
+    return 0 if clean and not shared else 1
 
 
 def convert_data(data: str, folder: Path, *, to: str, exist_ok: bool = False, debug: bool = False) -> int:
     """Write a dataset in another form, and say what came of it; returns the exit code."""
     out, err = output(), diagnostics()
     with _telling(err, debug=debug):
+        spec = read_data(data)
         with _bar(err, "reading") as progress:
-            done = convert(data, folder, to=to, exist_ok=exist_ok, progress=progress)  # type: ignore[arg-type]
+            done = convert(spec, folder, to=to, exist_ok=exist_ok, progress=progress)  # type: ignore[arg-type]
         if done.crowds:
             err.print(
                 f"note: {_many(done.crowds, 'box', 'boxes')} of crowds left out: rows of text cannot say that they are such"
@@ -96,6 +108,7 @@ def convert_data(data: str, folder: Path, *, to: str, exist_ok: bool = False, de
         if done.areas:
             err.print(f"note: the areas of {_many(done.areas, 'outline')} left out: rows of boxes cannot say them")
     out.print(f"{_many(done.pictures, 'picture')} with {_many(done.objects, 'object')}: {done.file}")
+    _print_same(out, first_of_same(spec))
     return 0
 
 
@@ -130,9 +143,10 @@ def preview_data(
         spec = read_data(data)
         name = next(iter(spec.splits)) if split is None else split
         with _bar(err, name) as progress:
-            read = load_split(spec, name, progress=progress)
-        written = preview(read, file, count=count, seed=seed)
-    out.print(f"{min(count, len(read.samples))} of {_many(len(read.samples), 'picture')} of {name}: {written}")
+            pictures = load_split(spec, name, progress=progress)
+        written = preview(pictures, file, count=count, seed=seed)
+    held = len(pictures.samples)
+    out.print(f"{min(count, held)} of {_many(held, 'picture')} of {name}: {written}")
     return 0
 
 
@@ -143,12 +157,13 @@ def make_example(folder: Path, *, train: int, val: int, size: str, classes: Sequ
     with _telling(diagnostics(), debug=False):
         file = write_example(folder, train=train, val=val, size=_size(size), seed=seed, **chosen)
     typed = shlex.quote(str(file))
+    side = math.ceil(max(_size(size)) / 32) * 32  # what the networks take
     out.print(f"{_many(train, 'picture')} to train on and {val} to validate on: {file}")
     print_rows(
         out,
         [
             ("look at it", f"{command_name()} data preview {typed}"),
-            ("train on it", f"{command_name()} train --data {typed} --model yolo11n.yaml"),
+            ("train on it", f"{command_name()} train --data {typed} --imgsz {side}"),
         ],
     )
     return 0
@@ -162,6 +177,16 @@ def _print_report(out: Console, report: DataReport, *, everything: bool) -> None
     if len(report.names) <= 30:
         for number, count in report.per_class.items():
             out.print(f"  {report.names[number]:<{most}}  {count}")
+
+
+def _print_same(out: Console, same: Mapping[str, str]) -> None:
+    """Tell where several splits are one, as in a COCO json that was named by itself."""
+    for first in dict.fromkeys(same.values()):
+        alike = [name for name, each in same.items() if each == first]
+        if len(alike) > 1:
+            out.print(
+                f"{', '.join(alike[:-1])} and {alike[-1]} are the same pictures; '{command_name()} data split' parts a dataset of text files"
+            )
 
 
 def _held(pictures: int, objects: Mapping[int, int], names: Mapping[int, str]) -> str:

@@ -6,15 +6,21 @@ import signal
 import threading
 from queue import SimpleQueue
 from types import FrameType, TracebackType
-from typing import Any, Self
-
-from framehook.inference.run import Run
+from typing import Any, Protocol, Self
 
 
 def stopping_signals() -> list[int]:
     """Ctrl-C, a polite kill, and a terminal or console window that is closed; `nohup` keeps the last from ending a run."""
     hangups = [number for name in ("SIGHUP", "SIGBREAK") if (number := getattr(signal, name, None)) is not None]
     return [signal.SIGINT, signal.SIGTERM, *(each for each in hangups if signal.getsignal(each) is not signal.SIG_IGN)]
+
+
+class Stoppable(Protocol):
+    """A run, or whatever else can be asked to end soon."""
+
+    def stop(self) -> None:
+        """Ask it to end; returns at once."""
+        ...
 
 
 class StopOnSignal:
@@ -26,7 +32,7 @@ class StopOnSignal:
         received: Number of the signal that stopped the run, or None.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Stoppable) -> None:
         """Prepare for a run; nothing changes before it is entered."""
         self.received: int | None = None
         self._run = run

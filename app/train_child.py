@@ -8,6 +8,7 @@ way; it ends at once when standard input does, and then, too, its checkpoints st
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
 from framehook.app.child_talk import Talk, let_others_go_first
@@ -19,6 +20,8 @@ def main() -> int:
     """Train as standard input says."""
     talk = Talk()
     let_others_go_first()
+    # Threads that spin while they wait for each other make a training ten times slower beside a video that plays.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     stopper = Stopper()
     talk.listen(stopper.hear)
     log = logging.getLogger("framehook")
@@ -36,23 +39,27 @@ def main() -> int:
 def _train(talk: Talk, stopper: Stopper) -> None:
     try:
         talk.say(stage="loading PyTorch")
+        from framehook.training.callbacks import SamplePredictions
         from framehook.training.trainer import Trainer
-    except ImportError as error:
-        talk.say(
-            error=f"trainings cannot be loaded: {one_line(error)}; install what they need with: pip install 'framehook[train]'"
-        )
-        return
 
-    try:
         talk.say(stage="loading the model")
         trainer = Trainer(talk.wanted["source"], **talk.wanted["options"])
-        trainer.callbacks.add(Teller(talk, stopper))
+        samples = SamplePredictions()
+        trainer.callbacks.add(samples, on_error="log")
+        trainer.callbacks.add(Teller(talk, stopper, samples))
         report = trainer.run()
     except FramehookError as error:
         talk.say(error=one_line(error))
+    except ImportError as error:
+        stopper.check()
+        talk.say(error=f"trainings cannot be loaded: {one_line(error)}; install all they need: pip install 'framehook[train]'")
     except MemoryError:
         talk.say(error="there is not enough memory; close other programs, or choose a smaller batch or image size")
+    except ExceptionGroup as several:
+        talk.say(error="; ".join(one_line(error) for error in several.exceptions))
+        raise
     except Exception as error:  # whatever it is, it is to be told in the window
+        stopper.check()
         talk.say(error=f"unexpected {type(error).__name__}: {one_line(error)[:300]}")
         raise
     else:

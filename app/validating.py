@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -38,15 +41,16 @@ def validate(model: Model, options: ValArgs, *, as_json: bool = False, debug: bo
         The exit code: 0, or 128 and the number of the signal that ended it.
     """
     out, err = output(), diagnostics()
-    args = ValOptions.build(options)
-    if args.data is None:
-        raise OptionError("--data is missing; pass the dataset's YAML file, or a COCO json")
     validator: Validator | None = None
-    with logged_to(err, debug=debug):
+    with logged_to(err, debug=debug), _in_shell_terms():
+        args = ValOptions.build(options)
+        if args.data is None:
+            raise OptionError("--data is missing; pass the dataset's YAML file, or a COCO json")
         try:
             with RaiseOnSignal() as interruption, _Display(err, interruption) as display:
                 split = load_split(read_data(args.data), args.split, progress=display.reading)
-                validator = Validator(model, split=split, **options)
+                given: ValArgs = {**options, "split": split}
+                validator = Validator(model, **given)
                 validator.callbacks.add("on_val_start", display.validating)
                 validator.callbacks.add("on_val_batch_end", display.validating)
                 validator.run()
@@ -129,3 +133,16 @@ class _Display:
         if part != self._part and not self._console.is_terminal:
             self._console.print(f"{part} ...")
         self._part = part
+
+
+_VALUE: Final = re.compile(r"(?<![\w-])(data|split|workers)=(?=['\"(\w.-])")
+
+
+@contextmanager
+def _in_shell_terms() -> Iterator[None]:
+    """Word what is wrong in terms of the command line, where `messages` does not: options that predictions do not have."""
+    try:
+        yield
+    except OptionError as error:
+        error.args = (_VALUE.sub(r"--\1 ", str(error)), *error.args[1:])
+        raise

@@ -47,31 +47,55 @@ class ExportEvent(StrEnum):
 
 
 class TrainEvent(StrEnum):
-    """Events of a `Trainer`; each callback receives the trainer."""
+    """Events of a `Trainer`; each callback receives the trainer.
+
+    Once a run: PRETRAIN_ROUTINE_START, PRETRAIN_ROUTINE_END, START, END, TEARDOWN. Once an epoch: EPOCH_START, EPOCH_END, then
+    the events of the validator, MODEL_SAVE, FIT_EPOCH_END. Once a batch: BATCH_START, BATCH_END, and between them, where the
+    gradients of enough batches are gathered for a step: OPTIMIZER_STEP, PARAMS_UPDATE, BEFORE_ZERO_GRAD. If memory is too short
+    for a batch, its epoch begins again, with EPOCH_START.
+    """
 
     PRETRAIN_ROUTINE_START = "on_pretrain_routine_start"
+    """Options, dataset's description and network are there (`trainer.args`, `data`, `model`), and the folder `save_dir`."""
     PRETRAIN_ROUTINE_END = "on_pretrain_routine_end"
+    """Everything is set up: `ema`, `optimizer`, `scheduler`, `train_loader`, `validator`; a resumed training has its weights."""
     START = "on_train_start"
+    """Training begins."""
     EPOCH_START = "on_train_epoch_start"
+    """An epoch begins: `trainer.epoch`, counted from 0."""
     BATCH_START = "on_train_batch_start"
+    """`trainer.batch` is on the device, nothing was computed."""
     OPTIMIZER_STEP = "optimizer_step"
+    """Gradients are there, clipped, and the step is to be made."""
     BEFORE_ZERO_GRAD = "on_before_zero_grad"
+    """The step was made; gradients are dropped next."""
     BATCH_END = "on_train_batch_end"
+    """`trainer.loss`, `loss_items` and `tloss` (the means of the epoch so far) are those of the batch."""
     EPOCH_END = "on_train_epoch_end"
+    """All batches of the epoch are done; nothing was validated or saved. `trainer.lr` is that of the next epoch."""
     FIT_EPOCH_END = "on_fit_epoch_end"
+    """The epoch was validated and saved: `trainer.metrics`, `fitness`, `best_fitness`, `epoch_time`."""
     MODEL_SAVE = "on_model_save"
+    """`trainer.last` was written, and `trainer.best` if `trainer.is_best`."""
     END = "on_train_end"
+    """Training is over, whatever ended it: `trainer.report`, or `trainer.error`."""
     PARAMS_UPDATE = "on_params_update"
+    """The optimizer has made its step, and the average `trainer.ema` follows."""
     TEARDOWN = "teardown"
+    """The last event, whatever happened, also where a training failed before it began: close what was opened."""
 
 
 class ValEvent(StrEnum):
-    """Events of a `Validator`; each callback receives the validator."""
+    """Events of a `Validator`, also of that of a training; each callback receives the validator."""
 
     START = "on_val_start"
+    """The dataset is read, no picture was shown to the network. `validator.training` tells whether a trainer asks."""
     BATCH_START = "on_val_batch_start"
+    """`validator.batch` is read, nothing was computed; its `images` may be replaced by same-sized ones."""
     BATCH_END = "on_val_batch_end"
+    """`validator.preds` holds the boxes of each picture, in its pixels."""
     END = "on_val_end"
+    """The validation is over: `validator.metrics`, `confusion_matrix` and `speed`, or `validator.error`."""
 
 
 EVENTS: Final = MappingProxyType(

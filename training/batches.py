@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
@@ -13,7 +14,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from framehook.inference.errors import DatasetError, SourceError
+from framehook.inference.errors import DatasetError, FrameError, SourceError
 from framehook.inference.sources.image import decode_image
 from framehook.training.data.sample import Sample
 
@@ -35,6 +36,29 @@ class ValBatch(NamedTuple):
     paths: list[Path]
     images: list[Image]
     samples: list[Sample]
+
+    def copy(self) -> ValBatch:
+        """The same pictures in lists of their own."""
+        return ValBatch(list(self.paths), list(self.images), list(self.samples))
+
+    def check(self) -> None:
+        """Check the images that callbacks may have replaced.
+
+        Raises:
+            FrameError: there are more or fewer, or one is not like the picture it stands for.
+        """
+        if len(self.images) != len(self.samples):
+            raise FrameError(
+                f"validator.batch.images holds {len(self.images)} images for {len(self.samples)} pictures; "
+                "replace them one by one"
+            )
+        for image, sample in zip(self.images, self.samples, strict=True):
+            shape, dtype, wanted = np.shape(image), getattr(image, "dtype", None), (sample.size[1], sample.size[0], 3)
+            if shape != wanted or dtype != np.uint8:
+                raise FrameError(
+                    f"validator.batch.images holds an image of shape {shape} and type {dtype} for {sample.path.name}; "
+                    f"replace it by one of shape {wanted} and type uint8"
+                )
 
 
 class Batches:
@@ -63,23 +87,22 @@ class Batches:
     def __len__(self) -> int:
         return math.ceil(len(self.samples) / self.batch_size)
 
-    def __iter__(self) -> Iterator[ValBatch]:
+    def __iter__(self) -> Generator[ValBatch, None, None]:
         """Read the pictures. Closing the iterator joins the threads, as does its end.
 
         Raises:
             DatasetError: a picture is gone, damaged, or of another size than when the dataset was read.
         """
-        images = self._read_ahead() if self._workers else map(read_picture, self.samples)
-        try:
+        with contextlib.closing(self._pictures()) as images:
             for start in range(0, len(self.samples), self.batch_size):
                 samples = list(self.samples[start : start + self.batch_size])
                 yield ValBatch([each.path for each in samples], list(itertools.islice(images, len(samples))), samples)
-        finally:
-            if isinstance(images, Iterator) and hasattr(images, "close"):
-                images.close()
 
-    def _read_ahead(self) -> Iterator[Image]:
+    def _pictures(self) -> Generator[Image, None, None]:
         """The pictures in their order, with a bounded number of them read before they are wanted."""
+        if not self._workers:
+            yield from map(read_picture, self.samples)
+            return
         limit = self.batch_size + AHEAD * self._workers
         waiting = iter(self.samples)
         pending: deque[Future[Image]] = deque()

@@ -105,7 +105,7 @@ def read_state(path: Path) -> tuple[Checkpoint, TrainState]:
         )
         if isinstance(entries, dict):
             return checkpoint, TrainState(**entries)
-    except Exception as error:  # noqa: BLE001 - PyTorch raises anything on files that were meddled with
+    except Exception as error:  # PyTorch raises anything on files that were meddled with
         raise TrainingError(f"{path} cannot be gone on from: {one_line(error)[:200]}") from error
     raise TrainingError(
         f"{path} holds weights alone, and no training can go on from it; pass the last.pt of an interrupted one, or start "

@@ -44,7 +44,7 @@ class ConfusionMatrix:
         """Count a picture: its objects, and what was found in it (class numbers of `names`, pixels of the picture)."""
         boxes = boxes[boxes.conf >= self.conf]
         overlap = overlaps(boxes.xyxy, sample.xyxy, sample.crowd)
-        in_crowd = (overlap[:, sample.crowd] >= self.iou).any(axis=1)
+        in_crowd = np.any(overlap[:, sample.crowd] >= self.iou, axis=1)
         overlap = overlap[:, ~sample.crowd]
         there = [self._place[cls] for cls in sample.cls[~sample.crowd].tolist()]
         found = [self._place[cls] for cls in boxes.cls.tolist()]
@@ -64,7 +64,8 @@ class ConfusionMatrix:
     def shares(self) -> npt.NDArray[np.float64]:
         """The matrix with each column divided by its sum: what became of the objects of a class, 0..1."""
         sums = self.matrix.sum(axis=0, keepdims=True)
-        return np.divide(self.matrix, sums, out=np.zeros(self.matrix.shape), where=sums > 0)
+        shares: npt.NDArray[np.float64] = np.divide(self.matrix, sums, out=np.zeros(self.matrix.shape), where=sums > 0)
+        return shares
 
     def copy(self) -> ConfusionMatrix:
         """The same counts, which no longer change."""

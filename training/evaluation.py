@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from framehook.inference.boxes import Boxes
 from framehook.inference.errors import MissingDependencyError
 from framehook.training.data.sample import Sample
 from framehook.training.matching import judged, overlaps
-from framehook.training.metrics import ClassMetrics, Curves, DetectionMetrics, FloatArray, mean_of
+from framehook.training.metrics import ClassMetrics, Curves, DetectionMetrics, FloatArray
 
 SIZES: Final = ("small", "medium", "large")
 MAX_DET: Final = 100
 """Boxes a picture and class that COCO counts, the best; the leader boards' figures are made with it."""
 _STEPS: Final = 1001
 _OVERLAP: Final = 0.5
+_AT_ONCE: Final = 200_000
+"""Boxes that the library is given at once, of one class or of several: it takes a kilobyte and more for each."""
+_SHAPE: Final = (10, 101, len(SIZES) + 1)
+"""Overlaps, recalls, and sizes with all of them first."""
 
 
 def check_installed() -> None:
@@ -50,30 +55,34 @@ def evaluate(
         MissingDependencyError: the extra `val` is not installed.
     """
     check_installed()
-    precision = _average_precision(samples, found, names, max_det)
-    tallies = _tallies(samples, found, max_det)
-    present = [number for number in sorted(names) if number in tallies and tallies[number].objects]
-    rows = [sorted(names).index(number) for number in present]
-    at_50 = precision[0, :, :, 0][:, rows].T
-    curves = _curves([tallies[number] for number in present], at_50)
-    balance = curves.f1.mean(axis=0) if present else np.zeros(_STEPS)
-    best = int(np.argmax(balance))  # the lowest of equals, with which most is found
+    labels, boxes = _labelled(samples), _best(_found(found), max_det)
+    alone = ~labels.crowd
+    present = np.unique(labels.cls[alone]).tolist()
+    precision = _average_precision(samples, labels, boxes, present, max_det)
+    right, uncounted = _judged(labels, boxes)
+    objects = [int(np.count_nonzero(labels.cls[alone] == cls)) for cls in present]
+    pictures = [len(np.unique(labels.picture[alone & (labels.cls == cls)])) for cls in present]
+    counted = [(boxes.cls == cls) & ~uncounted for cls in present]
+    outcomes = [(boxes.score[rows], right[rows], count) for rows, count in zip(counted, objects, strict=True)]
+    curves = _curves(outcomes, precision[0, :, :, 0].T)
+    # The lowest of equals, with which most is found.
+    best = int(np.argmax(curves.f1.mean(axis=0))) if present else 0
     per_class = tuple(
         ClassMetrics(
-            name=names[number],
-            pictures=tallies[number].pictures,
-            objects=tallies[number].objects,
+            name=names[cls],
+            pictures=pictures[row],
+            objects=objects[row],
             precision=float(np.nan_to_num(curves.precision[row, best])),
             recall=float(curves.recall[row, best]),
-            map50=_mean(precision[0, :, rows[row], 0]),
-            map=_mean(precision[:, :, rows[row], 0]),
+            map50=_mean(precision[0, :, row, 0]),
+            map=_mean(precision[:, :, row, 0]),
         )
-        for row, number in enumerate(present)
+        for row, cls in enumerate(present)
     )
-    by_size = {size: precision[..., area] for area, size in enumerate(SIZES, start=1)}
+    by_size = {size: precision[..., place] for place, size in enumerate(SIZES, start=1)}
     return DetectionMetrics(
-        precision=mean_of(each.precision for each in per_class),
-        recall=mean_of(each.recall for each in per_class),
+        precision=float(np.mean([each.precision for each in per_class])) if per_class else 0.0,
+        recall=float(np.mean([each.recall for each in per_class])) if per_class else 0.0,
         confidence=float(curves.confidence[best]),
         map50=_mean(precision[0, ..., 0]),
         map75=_mean(precision[5, ..., 0]),
@@ -82,108 +91,150 @@ def evaluate(
         per_class=per_class,
         curves=curves,
         pictures=len(samples),
-        objects=sum(each.objects for each in per_class),
+        objects=sum(objects),
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """Objects, or boxes, of all pictures in one list.
+
+    Attributes:
+        picture: n: number of the picture, ascending.
+        cls: n: class number.
+        xyxy: n x 4, in pixels of the picture.
+        area: n: pixels.
+        crowd: n: which objects are crowds.
+        score: n: of boxes.
+    """
+
+    picture: npt.NDArray[np.int64]
+    cls: npt.NDArray[np.int64]
+    xyxy: FloatArray
+    area: FloatArray
+    crowd: npt.NDArray[np.bool_]
+    score: FloatArray
+
+    def __getitem__(self, rows: Any) -> _Rows:
+        return _Rows(self.picture[rows], self.cls[rows], self.xyxy[rows], self.area[rows], self.crowd[rows], self.score[rows])
+
+    def entries(self) -> list[dict[str, Any]]:
+        """What COCO's files hold of them; numbers are from 1, as COCO's code takes 0 for no object at all."""
+        bbox = np.concatenate((self.xyxy[:, :2], self.xyxy[:, 2:] - self.xyxy[:, :2]), axis=1)
+        columns = (self.picture, self.cls, bbox, self.area, self.crowd.astype(np.int64), self.score)
+        names = ("id", "image_id", "category_id", "bbox", "area", "iscrowd", "score")
+        return [
+            dict(zip(names, row, strict=True))
+            for row in zip(range(1, len(self.cls) + 1), *(column.tolist() for column in columns), strict=True)
+        ]
+
+
+def _labelled(samples: Sequence[Sample]) -> _Rows:
+    xyxy = _joined([each.xyxy for each in samples], (0, 4))
+    return _Rows(
+        picture=np.repeat(np.arange(len(samples)), [len(each) for each in samples]),
+        cls=_joined([each.cls for each in samples], (0,)).astype(np.int64),
+        xyxy=xyxy,
+        area=_joined([each.area for each in samples], (0,)),
+        crowd=_joined([each.crowd for each in samples], (0,)).astype(np.bool_),
+        score=np.ones(len(xyxy)),
+    )
+
+
+def _found(found: Sequence[Boxes]) -> _Rows:
+    xyxy = _joined([each.xyxy for each in found], (0, 4)).astype(np.float64)
+    return _Rows(
+        picture=np.repeat(np.arange(len(found)), [len(each) for each in found]),
+        cls=_joined([each.cls for each in found], (0,)).astype(np.int64),
+        xyxy=xyxy,
+        area=np.prod(xyxy[:, 2:] - xyxy[:, :2], axis=1),
+        crowd=np.zeros(len(xyxy), np.bool_),
+        score=_joined([each.conf for each in found], (0,)).astype(np.float64),
+    )
+
+
+def _joined(arrays: list[Any], empty: tuple[int, ...]) -> npt.NDArray[Any]:
+    return np.concatenate(arrays) if arrays else np.empty(empty)
+
+
+def _best(boxes: _Rows, most: int) -> _Rows:
+    """The best boxes of each picture and class, best first, those of a picture still together."""
+    by_class = boxes[np.lexsort((-boxes.score, boxes.cls, boxes.picture))]
+    fresh = np.ones(len(by_class.cls), np.bool_)
+    fresh[1:] = (by_class.cls[1:] != by_class.cls[:-1]) | (by_class.picture[1:] != by_class.picture[:-1])
+    starts = np.flatnonzero(fresh)
+    rank = np.arange(len(fresh)) - np.repeat(starts, np.diff(np.append(starts, len(fresh))))
+    return by_class[rank < most]
+
+
+def _average_precision(samples: Sequence[Sample], labels: _Rows, boxes: _Rows, present: list[int], max_det: int) -> FloatArray:
+    """Overlaps x recalls x classes x sizes (all, small, medium, large): precisions, -1 where there are no objects."""
+    from faster_coco_eval import COCO, COCOeval_faster
+
+    images = [{"id": index, "width": each.size[0], "height": each.size[1]} for index, each in enumerate(samples)]
+    parts = [np.empty((*_SHAPE[:2], 0, _SHAPE[2]))]
+    for classes in _portions(boxes, present):
+        known: dict[str, Any] = {"images": images, "categories": [{"id": cls, "name": str(cls)} for cls in classes]}
+        there, here = (rows[np.isin(rows.cls, classes)].entries() for rows in (labels, boxes))
+        truth, said = (COCO({**known, "annotations": entries}) for entries in (there, here))
+        judge: Any = COCOeval_faster(truth, said, "bbox", print_function=_silent)
+        judge.params.maxDets = [max_det]
+        judge.evaluate()
+        judge.accumulate()
+        parts.append(np.asarray(judge.eval["precision"])[..., 0])
+    return np.concatenate(parts, axis=2)
+
+
+def _silent(*_: object) -> None:
+    """What the library has to say of its progress."""
+
+
+def _portions(boxes: _Rows, present: list[int]) -> Iterator[list[int]]:
+    """Classes, in their order, as many together as have a bounded number of boxes; one at least."""
+    portion: list[int] = []
+    filled = 0
+    for cls in present:
+        count = int(np.count_nonzero(boxes.cls == cls))
+        if portion and filled + count > _AT_ONCE:
+            yield portion
+            portion, filled = [], 0
+        portion.append(cls)
+        filled += count
+    if portion:
+        yield portion
+
+
+def _judged(labels: _Rows, boxes: _Rows) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Which boxes are right, and which do not count; the rest are wrong."""
+    right, uncounted = np.zeros(len(boxes.cls), np.bool_), np.zeros(len(boxes.cls), np.bool_)
+    for picture in np.unique(labels.picture).tolist():
+        there = slice(*np.searchsorted(labels.picture, (picture, picture + 1)))
+        first, end = np.searchsorted(boxes.picture, (picture, picture + 1))
+        for cls in np.unique(labels.cls[there]).tolist():
+            here = first + np.flatnonzero(boxes.cls[first:end] == cls)
+            if len(here):
+                objects = labels[there][labels.cls[there] == cls]
+                overlap = overlaps(boxes.xyxy[here], objects.xyxy, objects.crowd)
+                right[here], uncounted[here] = judged(overlap, objects.crowd, _OVERLAP)
+    return right, uncounted
+
+
+def _curves(outcomes: Sequence[tuple[FloatArray, npt.NDArray[np.bool_], int]], precision_at: FloatArray) -> Curves:
+    """Of each class the scores of its boxes, which of them are right, and how many objects there are."""
+    confidence = np.linspace(0, 1, _STEPS)
+    shape = len(outcomes), _STEPS
+    precision, recall, f1 = np.full(shape, np.nan), np.zeros(shape), np.zeros(shape)
+    for row, (scores, right, objects) in enumerate(outcomes):
+        order = np.argsort(-scores, kind="stable")
+        hits = np.concatenate(([0], np.cumsum(right[order])))
+        count = np.searchsorted(-scores[order], -confidence, side="right")
+        np.divide(hits[count], count, out=precision[row], where=count > 0)
+        recall[row] = hits[count] / objects
+        f1[row] = 2 * hits[count] / (count + objects)
+    return Curves(confidence, precision, recall, f1, np.linspace(0, 1, precision_at.shape[1]), precision_at)
 
 
 def _mean(precision: Any) -> float:
     """The mean of precisions, of which -1 means that there is nothing to find."""
     known = precision[precision > -1]
     return float(known.mean()) if known.size else 0.0
-
-
-def _average_precision(samples: Sequence[Sample], found: Sequence[Boxes], names: Mapping[int, str], max_det: int) -> FloatArray:
-    """Overlaps x recalls x classes x sizes (all, small, medium, large): precisions, -1 where there are no objects."""
-    from faster_coco_eval import COCO, COCOeval_faster
-
-    images = [{"id": index, "width": each.size[0], "height": each.size[1]} for index, each in enumerate(samples)]
-    categories = [{"id": number, "name": names[number]} for number in sorted(names)]
-    labels = {"images": images, "categories": categories, "annotations": list(_labels(samples))}
-    boxes = {"images": images, "categories": categories, "annotations": list(_boxes(found))}
-    judge: Any = COCOeval_faster(COCO(labels), COCO(boxes), "bbox")
-    judge.params.maxDets = [max_det]
-    judge.evaluate()
-    judge.accumulate()
-    counted: FloatArray = np.asarray(judge.eval["precision"])
-    return counted[..., 0]
-
-
-def _labels(samples: Sequence[Sample]) -> Iterator[dict[str, Any]]:
-    number = 1  # COCO's code takes 0 for no object at all
-    for index, sample in enumerate(samples):
-        sides = sample.xyxy[:, 2:] - sample.xyxy[:, :2]
-        bbox = np.concatenate((sample.xyxy[:, :2], sides), axis=1).tolist()
-        for cls, box, crowd, area in zip(sample.cls.tolist(), bbox, sample.crowd.tolist(), sample.area.tolist(), strict=True):
-            yield {"id": number, "image_id": index, "category_id": cls, "bbox": box, "area": area, "iscrowd": int(crowd)}
-            number += 1
-
-
-def _boxes(found: Sequence[Boxes]) -> Iterator[dict[str, Any]]:
-    number = 1
-    for index, boxes in enumerate(found):
-        xyxy = boxes.xyxy.astype(np.float64)
-        sides = xyxy[:, 2:] - xyxy[:, :2]
-        bbox, area = np.concatenate((xyxy[:, :2], sides), axis=1).tolist(), np.prod(sides, axis=1).tolist()
-        for cls, box, score, size in zip(boxes.cls.tolist(), bbox, boxes.conf.tolist(), area, strict=True):
-            yield {
-                "id": number,
-                "image_id": index,
-                "category_id": cls,
-                "bbox": box,
-                "score": score,
-                "area": size,
-                "iscrowd": 0,
-            }
-            number += 1
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What there is of a class, and which of its boxes are right.
-
-    Attributes:
-        pictures: That show it.
-        objects: Of it, crowds not counted.
-        scores: Of its boxes that count, a piece a picture.
-        right: Which of them are right.
-    """
-
-    pictures: int = 0
-    objects: int = 0
-    scores: list[Any] = field(default_factory=list)
-    right: list[Any] = field(default_factory=list)
-
-
-def _tallies(samples: Sequence[Sample], found: Sequence[Boxes], max_det: int) -> dict[int, _Tally]:
-    tallies: dict[int, _Tally] = {}
-    for sample, boxes in zip(samples, found, strict=True):
-        for cls in np.union1d(sample.cls, boxes.cls).tolist():
-            tally = tallies.setdefault(cls, _Tally())
-            there = np.flatnonzero(sample.cls == cls)
-            crowd = sample.crowd[there]
-            here = np.flatnonzero(boxes.cls == cls)
-            here = here[np.argsort(-boxes.conf[here], kind="stable")[:max_det]]
-            overlap = overlaps(boxes.xyxy[here], sample.xyxy[there], crowd)
-            right, uncounted = judged(overlap, crowd, _OVERLAP)
-            alone = int(np.count_nonzero(~crowd))
-            tally.pictures += alone > 0
-            tally.objects += alone
-            tally.scores.append(boxes.conf[here][~uncounted])
-            tally.right.append(right[~uncounted])
-    return tallies
-
-
-def _curves(tallies: Sequence[_Tally], precision_at: FloatArray) -> Curves:
-    confidence = np.linspace(0, 1, _STEPS)
-    shape = len(tallies), _STEPS
-    precision, recall, f1 = np.full(shape, np.nan), np.zeros(shape), np.zeros(shape)
-    for row, tally in enumerate(tallies):
-        scores, right = np.concatenate(tally.scores), np.concatenate(tally.right)
-        order = np.argsort(-scores, kind="stable")
-        hits = np.concatenate(([0], np.cumsum(right[order])))
-        count = np.searchsorted(-scores[order].astype(np.float64), -confidence, side="right")
-        hit = hits[count]
-        np.divide(hit, count, out=precision[row], where=count > 0)
-        recall[row] = hit / tally.objects
-        f1[row] = 2 * hit / (count + tally.objects)
-    return Curves(confidence, precision, recall, f1, np.linspace(0, 1, precision_at.shape[1]), precision_at)

@@ -5,13 +5,20 @@ locks of all: of OpenCV's and OpenMP's pools, of progress bars, uploads, Qt and 
 warns of it. A fresh interpreter for each worker imports torch again (two seconds each) and, as the fork server does, runs the
 user's script again first, which would then need an `if __name__ == "__main__":`. So: workers come from the fork server, a
 process without threads that imports this module once and is forked for each worker; and the user's script is hidden while they
-start, as nothing a worker needs comes from it. Where there is no fork server (Windows), fresh interpreters it is.
+start, as nothing a worker needs comes from it. Where there is no fork server (Windows), fresh interpreters it is. The server
+stays, idle, until the program ends.
 
 Workers end with the training, whatever becomes of it: each waits, in a thread, for the pipe to its parent to close.
+
+How pictures travel. Workers write them to their places in memory that is shared once and for all, from where they are copied.
+Torch would make a new shared file for every batch, which costs two more copies, ends with a bus error where `/dev/shm` is
+small, as it is in containers, and leaves tracebacks of workers when the training is interrupted while it takes a file over.
 """
 
 from __future__ import annotations
 
+import ctypes
+import math
 import multiprocessing
 import os
 import signal
@@ -28,9 +35,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from framehook.inference.errors import FramehookError, TrainingError, one_line
+from framehook.training.augment import Pixels
 from framehook.training.batch import Targets, TrainBatch
 from framehook.training.dataset import Key, TrainingSet
 
@@ -39,9 +47,13 @@ AHEAD: Final = 2
 
 
 class _Made(NamedTuple):
-    """A batch as workers send it; only the pictures travel through shared memory."""
+    """A batch as it comes from a worker, or from this process.
 
-    images: torch.Tensor
+    Attributes:
+        images: The pictures, or the number of the place in shared memory where they are.
+    """
+
+    images: torch.Tensor | int
     picture: npt.NDArray[np.int64]
     cls: npt.NDArray[np.int64]
     xyxy: npt.NDArray[np.float32]
@@ -94,8 +106,11 @@ class TrainLoader:
         self._seed, self._rank, self._world, self._shuffle = seed, rank, world, shuffle
         self._epoch, self._mosaic = 0, True
         self.workers = min(workers, _cores(), len(self))
+        self._pin = pin and torch.cuda.is_available()
+        self._places: _Places | None = None
         several: dict[str, Any] = {}
         if self.workers:
+            self._places = _Places(self.workers * (AHEAD + 1), (batch, 3, dataset.imgsz, dataset.imgsz))
             several = {
                 "multiprocessing_context": _quiet_context(),
                 "persistent_workers": True,
@@ -103,12 +118,12 @@ class TrainLoader:
                 "worker_init_fn": _begin_worker,
             }
         self._running: Iterator[_Sent] | None = None
+        self._begun = False
         self._loader: DataLoader[_Sent] | None = DataLoader(
-            _Batches(dataset),
+            _Batches(dataset, self._places, pin=self._pin),
             batch_sampler=_Order(self),
             num_workers=self.workers,
             collate_fn=_as_it_is,  # type: ignore[arg-type]  # typed for datasets of single pictures
-            pin_memory=pin and torch.accelerator.is_available(),
             # Its own: a number is drawn from it each epoch, which must not change what else is random in the training.
             generator=torch.Generator(),
             **several,
@@ -116,7 +131,21 @@ class TrainLoader:
 
     def set_epoch(self, epoch: int, *, mosaic: bool) -> None:
         """Say which epoch comes next, from 0, and whether it has mosaics and mixup."""
+        if (epoch, mosaic) != (self._epoch, self._mosaic):
+            self._begun = False
         self._epoch, self._mosaic = epoch, mosaic
+
+    def begin(self) -> None:
+        """Let the workers, if there are any, make the first batches of the epoch while something else is done.
+
+        The epoch before it is over then, whether it was gone through or not.
+
+        Raises:
+            TrainingError: as iterating.
+        """
+        if self.workers:
+            self._start()
+            self._begun = True
 
     def __len__(self) -> int:
         """Batches of an epoch, on each process."""
@@ -128,50 +157,72 @@ class TrainLoader:
         Raises:
             TrainingError: a picture that cannot be read any more; workers that could not be started, or died.
         """
-        if self._loader is None:
-            raise TrainingError("the loader is closed; make another one")
         self.waited = 0.0
         began = time.monotonic()
+        running = self._running if self._begun else None
+        self._begun = False
+        if running is None:
+            running = self._start()
+        while True:
+            made = self._next(running)
+            if isinstance(made, FramehookError):
+                raise made
+            batch = None if made is None else self._batch(made)
+            self.waited += time.monotonic() - began
+            if batch is None:
+                return
+            yield batch
+            began = time.monotonic()
+
+    def _start(self) -> Iterator[_Sent]:
+        if self._loader is None:
+            raise TrainingError("the loader is closed; make another one")
         try:
             self._running = running = iter(self._loader)
-            while True:
-                made = next(running, None)
-                self.waited += time.monotonic() - began
-                if made is None:
-                    return
-                if isinstance(made, FramehookError):
-                    raise made
-                yield _batch(made)
-                began = time.monotonic()
         except (OSError, EOFError) as error:
             raise TrainingError(
-                f"the workers that load pictures could not be started ({one_line(error)}); try workers=0"
+                f"no process that loads pictures could be started ({one_line(error)}); try workers=0"
             ) from error
-        except RuntimeError as error:
-            # What a worker raised comes as what it is, told as "Caught ...": a bug, to be seen with its traceback.
-            if not str(error).startswith("DataLoader worker"):
+        return running
+
+    def _next(self, running: Iterator[_Sent]) -> _Sent | None:
+        try:
+            return next(running, None)
+        except (OSError, EOFError, RuntimeError) as error:
+            # What was raised in a worker comes as what it is, told as "Caught ...": a bug, to be seen with its traceback.
+            if not self.workers or (isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker")):
                 raise
             raise TrainingError(
                 f"a process that loads pictures died ({one_line(error)}); if memory ran out, try fewer workers or a lower batch"
             ) from error
 
+    def _batch(self, made: _Made) -> TrainBatch:
+        targets = Targets(torch.from_numpy(made.picture), torch.from_numpy(made.cls), torch.from_numpy(made.xyxy))
+        images = made.images
+        if isinstance(images, int):
+            assert self._places is not None
+            shared = torch.from_numpy(self._places[images][: len(made.paths)])
+            images = torch.empty(shared.shape, dtype=torch.uint8, pin_memory=self._pin).copy_(shared)
+        return TrainBatch(images, targets, made.paths)
+
     def close(self) -> None:
         """End the workers, and wait for them. May be called again."""
-        running, self._running, self._loader = self._running, None, None
+        running, self._running, self._loader, self._places = self._running, None, None, None
+        self._begun = False
         if self.workers and running is not None:
             # Deleting the iterator would do, were it certain that nobody else refers to it.
             running._shutdown_workers()  # type: ignore[attr-defined]
 
-    def keys(self) -> Iterator[list[Key]]:
+    def keys(self) -> list[list[Key]]:
         """The batches of this epoch on this process, as keys of the dataset."""
         count = len(self.dataset)
         order = np.arange(count)
         if self._shuffle:
             # A picture's own randomness is seeded with its index in place of the count, so never with the same.
             order = np.random.default_rng([self._seed, self._epoch, count]).permutation(count)
-        mine = np.resize(order, self._share() * self._world)[self._rank :: self._world]
-        for first in range(0, len(mine), self.batch_size):
-            yield [(self._epoch, int(index), self._mosaic) for index in mine[first : first + self.batch_size]]
+        mine = np.resize(order, self._share() * self._world)[self._rank :: self._world].tolist()
+        keys = [(self._epoch, index, self._mosaic) for index in mine]
+        return [keys[first : first + self.batch_size] for first in range(0, len(keys), self.batch_size)]
 
     def _share(self) -> int:
         return -(-len(self.dataset) // self._world)
@@ -184,31 +235,57 @@ class _Order:
         self._loader = loader
 
     def __iter__(self) -> Iterator[list[Key]]:
-        return self._loader.keys()
+        return iter(self._loader.keys())
 
     def __len__(self) -> int:
         return len(self._loader)
 
 
+class _Places:
+    """Shared memory for batches of pictures."""
+
+    def __init__(self, count: int, shape: tuple[int, ...]) -> None:
+        self._shape = shape
+        self._size = math.prod(shape)
+        self._bytes = multiprocessing.RawArray(ctypes.c_uint8, count * self._size)
+
+    def __getitem__(self, number: int) -> Pixels:
+        start = number * self._size
+        pixels: Pixels = np.frombuffer(memoryview(self._bytes), np.uint8, self._size, start).reshape(self._shape)
+        return pixels
+
+
 class _Batches(Dataset[Any]):
     """A training set that gives whole batches, each picture written to its place in them at once."""
 
-    def __init__(self, dataset: TrainingSet) -> None:
+    def __init__(self, dataset: TrainingSet, places: _Places | None, *, pin: bool) -> None:
         self._dataset = dataset
+        self._places = places
+        self._pin = pin
+        self._made = 0
 
     def __len__(self) -> int:
         return len(self._dataset)
 
     def __getitems__(self, keys: list[Key]) -> _Sent:
-        side = self._dataset.imgsz
-        images = torch.empty((len(keys), 3, side, side), dtype=torch.uint8)
+        worker = get_worker_info()
+        sent: torch.Tensor | int
+        if worker is None or self._places is None:
+            side = self._dataset.imgsz
+            sent = torch.empty((len(keys), 3, side, side), dtype=torch.uint8, pin_memory=self._pin)
+            images = sent.numpy()
+        else:
+            # While one batch is copied, the next ones are made: one place more than batches that a worker is ahead.
+            sent = worker.id * (AHEAD + 1) + self._made % (AHEAD + 1)
+            images = self._places[sent][: len(keys)]
+            self._made += 1
         try:
-            made = [self._dataset.fill(image, key) for image, key in zip(images.numpy(), keys, strict=True)]
+            made = [self._dataset.fill(image, key) for image, key in zip(images, keys, strict=True)]
         except FramehookError as error:
             # Returned: of what is raised in a worker, torch makes something of many lines.
             return error
         return _Made(
-            images,
+            sent,
             np.repeat(np.arange(len(keys)), [len(cls) for cls, _ in made]),
             np.concatenate([cls for cls, _ in made]),
             np.concatenate([xyxy for _, xyxy in made]),
@@ -218,11 +295,6 @@ class _Batches(Dataset[Any]):
 
 def _as_it_is(made: _Sent) -> _Sent:
     return made
-
-
-def _batch(made: _Made) -> TrainBatch:
-    targets = Targets(torch.from_numpy(made.picture), torch.from_numpy(made.cls), torch.from_numpy(made.xyxy))
-    return TrainBatch(made.images, targets, made.paths)
 
 
 def _cores() -> int:

@@ -29,7 +29,8 @@ def overlaps(found: npt.ArrayLike, objects: npt.ArrayLike, crowd: Mask | None = 
     whole = area + np.prod(b[..., 2:] - b[..., :2], axis=2) - shared
     if crowd is not None:
         whole = np.where(crowd[None], area, whole)
-    return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
+    overlap: FloatArray = np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
+    return overlap
 
 
 def judged(overlap: FloatArray, crowd: Mask, least: float) -> tuple[Mask, Mask]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -140,9 +139,3 @@ class DetectionMetrics:
         sizes = [f"{size} {value:.3f}" for size, value in self.by_size.items() if value is not None]
         by_size = f"mAP50-95 by size: {', '.join(sizes)}; " if sizes else ""
         return [heads, *table, f"{by_size}precision and recall are best balanced at conf={self.confidence:.3f}"]
-
-
-def mean_of(values: Iterable[float]) -> float:
-    """The mean, and 0 of none: nothing was found where nothing is."""
-    known = [value for value in values if not math.isnan(value)]
-    return float(np.mean(known)) if known else 0.0

@@ -6,10 +6,13 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, Self, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, TypedDict
 
 from framehook.inference.errors import OptionError, UnknownOptionError, did_you_mean
 from framehook.inference.ranges import is_number, is_whole
+
+if TYPE_CHECKING:
+    from framehook.training.data.sample import Split
 
 OptimizerName: TypeAlias = Literal["auto", "SGD", "AdamW"]
 OPTIMIZERS: Final = ("auto", "SGD", "AdamW")
@@ -223,10 +226,10 @@ class TrainOptions:
 
 
 class ValArgs(TypedDict, total=False):
-    """Keyword arguments of `model.val`; see `ValOptions`."""
+    """Keyword arguments of `model.val`; see `ValOptions`. For `split` a `Split` that was read before may be passed."""
 
     data: Any
-    split: str
+    split: str | Split
     imgsz: int | tuple[int, int] | None
     batch: int
     conf: float

@@ -54,8 +54,8 @@ class Resumed:
         net = net_from(self.checkpoint, source=str(self.path))
         if net.names != dict(names):
             raise DatasetError(
-                f"{self.path} was trained for the classes {_listed(net.names)}, and the data now has {_listed(names)}; resume with "
-                "the data as it was, or start another training from these weights: leave out resume"
+                f"{self.path} was trained for the classes {_listed(net.names)}, and the data now has {_listed(names)}; resume "
+                "with the data as it was, or start another training from these weights: leave out resume"
             )
         return net
 
@@ -86,8 +86,8 @@ def resumed(source: Any, given: Mapping[str, Any]) -> Resumed:
     changes = {name: value for name, value in given.items() if name != "resume"}
     if fixed := [name for name in changes if name not in MAY_CHANGE and changes[name] != checkpoint.args.get(name)]:
         raise OptionError(
-            f"{fixed[0]}={changes[fixed[0]]!r} cannot change while a training goes on, as it decides what came before; leave it "
-            f"out, or start another training. {', '.join(MAY_CHANGE)} can"
+            f"{fixed[0]}={changes[fixed[0]]!r} cannot change while a training goes on, as it decides what came before; leave "
+            f"it out, or start another training. {', '.join(MAY_CHANGE)} can"
         )
     known = TrainOptions().as_dict()
     told = {name: value for name, value in checkpoint.args.items() if name in known}

@@ -17,8 +17,8 @@ from framehook.inference.errors import OptionError, RunError, TrainingError, one
 from framehook.inference.events import TrainEvent
 from framehook.inference.nets.net import DetectionNet
 from framehook.inference.saving import next_free_folder, way_out
-from framehook.training.augment import Augmentation
 from framehook.training.arguments import plain_args, write_args
+from framehook.training.augment import Augmentation
 from framehook.training.batch import TrainBatch
 from framehook.training.callbacks.csv_logger import CSVLogger
 from framehook.training.callbacks.drawings import Drawings
@@ -119,7 +119,8 @@ class Trainer:
         """Prepare a training; nothing is written before `run`.
 
         Args:
-            source: A `Model`, path of a `.pt` checkpoint, name or file of an architecture (`yolo11n.yaml`), or a `DetectionNet`.
+            source: A `Model`, path of a `.pt` checkpoint, name or file of an architecture (`yolo11n.yaml`), or a
+                `DetectionNet`, which is copied.
             callbacks: What is called; None for the callbacks of the model.
             architecture: Name of the network of a checkpoint that holds weights alone.
             **options: See `TrainOptions`.
@@ -387,7 +388,7 @@ class Trainer:
         self.batch_i = number
         self._schedule.begin_batch(trained, self.epoch)
         self.accumulate = self._schedule.accumulate(trained, self._full_accumulate)
-        images = batch.images.to(self.device, non_blocking=True)
+        images = batch.images.to(self.device, non_blocking=True, memory_format=torch.channels_last)
         self.batch = TrainBatch(images, batch.targets.to(self.device), batch.paths)
         self.callbacks.fire(TrainEvent.BATCH_START, self)
         if self._steps.gradients(self.batch):
@@ -499,8 +500,8 @@ class Trainer:
         """
         if self._save_failure is not None:
             raise TrainingError(
-                f"the last checkpoint cannot be written: {one_line(self._save_failure)[:200]}; {self.last} is that of an earlier "
-                f"epoch{way_out(self._save_failure)}"
+                f"the last checkpoint cannot be written: {one_line(self._save_failure)[:200]}; {self.last} is that of an "
+                f"earlier epoch{way_out(self._save_failure)}"
             ) from self._save_failure
         kept = self.args.save and self._processes.main
         self.report = TrainReport(
@@ -538,8 +539,8 @@ class Trainer:
         self._restores += 1
         if self._restores > MOST_RESTORES or not self.last.is_file() or self.world > 1:
             raise TrainingError(
-                f"training broke down at {self.where()}: {why}; lower the learning rate (lr0={self._chosen.lr0 / 10:g}), and look "
-                "at the data: framehook data check"
+                f"training broke down at {self.where()}: {why}; lower the learning rate (lr0={self._chosen.lr0 / 10:g}), and "
+                "look at the data: framehook data check"
             )
         log.warning("%s; going back to the weights of the last checkpoint", why)
         self._load(resumed(self.last, {"resume": True}))
@@ -553,8 +554,8 @@ class Trainer:
         self._halvings += 1
         if self._halvings > MOST_HALVINGS or self.batch_size == 1 or self.world > 1:
             raise TrainingError(
-                f"there is not enough memory for batches of {self.batch_size} at {self.args.imgsz} pixels; pass a smaller batch "
-                f"or imgsz ({error})"
+                f"there is not enough memory for batches of {self.batch_size} at {self.args.imgsz} pixels; pass a smaller "
+                f"batch or imgsz ({error})"
             ) from error
         self.batch = None
         if self.device.type == "cuda":
@@ -593,7 +594,8 @@ class Trainer:
         self._samples = train.samples[:: max(len(train.samples) // count, 1)][:count]
         held_out = load_split(self.data, "val") if options.val and self._processes.main else None
         torch.manual_seed(options.seed + self.rank)
-        self.model.to(self.device)
+        # Most convolutions are quicker with channels innermost: by a tenth on the processors tried, more in mixed precision.
+        self.model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # unknown to the stubs
         self.train_loader = self._make_loader()
         steps = -(-len(self.train_loader) // self._full_accumulate) * self.epochs
         self._chosen = choose_optimizer(options, steps=steps)
@@ -605,13 +607,15 @@ class Trainer:
         if self._resumed is not None:
             if self.epoch >= self.epochs:
                 raise TrainingError(
-                    f"{self._resumed.path} is that of a finished training of {self.epochs} epochs; pass epochs= to go on to more"
+                    f"{self._resumed.path} is that of a finished training of {self.epochs} epochs; pass epochs= to go on to "
+                    "more"
                 )
             self._load(self._resumed)
         if held_out is not None:
             self.validator = self._make_validator(held_out)
         if self._processes.main:
-            write_args(self.save_dir / "args.yaml", {**options.as_dict(), **self._chosen._asdict()})
+            chosen = {"optimizer": self._chosen.name, "lr0": self._chosen.lr0}
+            write_args(self.save_dir / "args.yaml", {**options.as_dict(), **chosen})
 
     def _load(self, before: Resumed) -> None:
         """Take over weights, average, optimizer and random state of a checkpoint."""

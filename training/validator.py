@@ -88,7 +88,6 @@ class Validator:
         source: Any = None,
         *,
         callbacks: Callbacks | None = None,
-        split: Split | None = None,
         device: str | int | None = None,
         decoder: DecoderSpec = None,
         architecture: str | None = None,
@@ -101,14 +100,14 @@ class Validator:
         Args:
             source: A `Model`, a `Detector`, or what `load_detector` makes one of.
             callbacks: What is called; None for the callbacks of the model.
-            split: The labelled pictures; None to read those that `data` and `split` of the options name.
             device: What to run a source on that is loaded here; see `Model`.
             decoder: How the outputs of a source are laid out that is loaded here; see `Model`.
             architecture: Name of the network of a checkpoint that is loaded here; see `Model`.
             training: It belongs to a training: it may run any number of times, calls `callbacks` as they are, and leaves their
                 background workers alone.
             criterion: In a training, what gives the loss of a batch.
-            **options: See `ValOptions`.
+            **options: See `ValOptions`; for `split` a `Split` may be passed, of labelled pictures that were read before: then
+                `data` is not looked at.
 
         Raises:
             UnknownOptionError, OptionError: an option is wrong, or does not fit the model.
@@ -116,7 +115,8 @@ class Validator:
             ModelError: the source cannot be loaded.
             DatasetError: the dataset cannot be read, or has no class that the model knows.
         """
-        self.args = ValOptions.build(options)
+        given: Any = options.get("split")
+        self.args = ValOptions.build({**options, "split": given.name} if isinstance(given, Split) else options)
         check_installed()
         self.model: HasDetector | Detector
         if isinstance(source, HasDetector | Detector):
@@ -124,7 +124,7 @@ class Validator:
         else:
             self.model = load_detector(source, device=device, decoder=decoder, architecture=architecture)
         self._detector = self.model if isinstance(self.model, Detector) else self.model.detector
-        self.split = _read(self.args) if split is None else split
+        self.split = given if isinstance(given, Split) else _read(self.args)
         self.names: Mapping[int, str] = dict(self.split.names)
         self._numbers = match_classes(self._detector.names, self.names)
         self._options = self._checked_options()
@@ -173,8 +173,8 @@ class Validator:
             device=self.device,
             training=self.training,
             batch_i=self.batch_i,
-            batch=self.batch,
-            preds=self.preds,
+            batch=None if self.batch is None else self.batch.copy(),
+            preds=list(self.preds),
             seen=self.seen,
             metrics=self.metrics,
             confusion_matrix=self.confusion_matrix.copy(),
@@ -197,6 +197,7 @@ class Validator:
         Raises:
             RunError: it ran before, and belongs to no training.
             DatasetError: a picture is gone or damaged since the dataset was read.
+            FrameError: a callback put something else in place of a picture.
             InferenceError: the network failed.
             RecordingError: what `plots` draws cannot be written.
             CallbackError: a callback raised.
@@ -212,6 +213,7 @@ class Validator:
             self._validate()
         except BaseException as error:
             self.error = error
+            self._remove_unused_folder()
             raise
         finally:
             self._end()
@@ -224,6 +226,7 @@ class Validator:
             for self.batch_i, batch in enumerate(batches):
                 self.batch, self.preds = batch, []
                 self.callbacks.fire(ValEvent.BATCH_START, self)
+                batch.check()
                 self.preds = self._find(batch)
                 for sample, boxes in zip(batch.samples, self.preds, strict=True):
                     self.confusion_matrix.add(sample, boxes)
@@ -297,6 +300,13 @@ class Validator:
             self.save_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RecordingError(f"the folder to save in cannot be made: {error.strerror}: {error.filename}") from error
+
+    def _remove_unused_folder(self) -> None:
+        """Remove the folder that was made and numbered here, if nothing was saved in it; one that a user named stays."""
+        if self.save_dir is not None and self.args.save_dir is None:
+            with contextlib.suppress(OSError):
+                self.save_dir.rmdir()  # refuses where anything is in it
+                self.save_dir = None
 
     def _draw_batch(self, batch: ValBatch) -> None:
         if self.args.plots and self.save_dir is not None and self.batch_i < DRAWN:

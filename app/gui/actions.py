@@ -143,7 +143,7 @@ MENUS: Final[Mapping[str, tuple[Spec | str | None, ...]]] = {
         Spec("open_model", "&Open model…", ("Ctrl+M",), "Choose a model, and what it runs on", "model", short="Model"),
         "submenu:recent_models",
         Spec("export", "&Export…", ("Ctrl+E",), "Make a verified ONNX file of the model", "export"),
-        Spec("train", "T&rain…", ("Ctrl+Shift+T",), "Have a model learn from labelled pictures", "performance"),
+        Spec("train", "Tra&in…", ("Ctrl+Shift+T",), "Have a model learn from labelled pictures", "performance"),
         SEPARATOR,
         Spec("more_confident", "Show &less", ("Ctrl+Up",), "Raise the confidence by .05"),
         Spec("less_confident", "Show &more", ("Ctrl+Down",), "Lower the confidence by .05"),

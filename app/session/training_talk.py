@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import _thread
 import math
 import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from framehook.app.child_talk import Talk
+from framehook.app.child_talk import Talk, interrupt_main
 from framehook.inference.callbacks import Callback
 
 if TYPE_CHECKING:
+    from framehook.training.callbacks import SamplePredictions
     from framehook.training.trainer import Trainer
 
 STOP: Final = "stop"
@@ -40,9 +40,18 @@ class Stopper:
         with self._lock:
             self.asked = True
             if self._trainer is None:
-                _thread.interrupt_main()
+                interrupt_main()
             else:
                 self._trainer.stop = True
+
+    def check(self) -> None:
+        """Something failed: if that was since it was interrupted, which libraries make errors of, be interrupted again.
+
+        Raises:
+            KeyboardInterrupt: it was asked to stop before there was anything to be completed.
+        """
+        if self.asked and self._trainer is None:
+            raise KeyboardInterrupt
 
     def begins(self, trainer: Trainer) -> None:
         """From now on there is something to be completed."""
@@ -55,7 +64,10 @@ class Teller(Callback):
 
     order = 200  # what others do with an epoch is done
 
-    def __init__(self, talk: Talk, stopper: Stopper) -> None:
+    def __init__(self, talk: Talk, stopper: Stopper, samples: SamplePredictions) -> None:
+        """Tell what happens, and which pictures `samples` has drawn."""
+        self._samples = samples
+        self._drawn: Path | None = None
         self._talk = talk
         self._stopper = stopper
         self._told = -math.inf
@@ -89,12 +101,14 @@ class Teller(Callback):
     def on_fit_epoch_end(self, trainer: Any) -> None:
         figures = {**_losses(trainer), **trainer.metrics, **trainer.lr}
         self._talk.say(ended={"epoch": trainer.epoch + 1, "figures": figures})
+        if self._samples.path is not None and self._samples.path != self._drawn:
+            self._drawn = self._samples.path
+            self._talk.say(picture=self._drawn)
+        if trainer.stop or trainer.epoch + 1 == trainer.epochs:
+            self._talk.say(stage="drawing curves")
 
     def on_model_save(self, trainer: Any) -> None:
         self._talk.say(**files_of(trainer))
-
-    def on_train_end(self, trainer: Any) -> None:
-        self._talk.say(stage="completing")
 
 
 def _losses(trainer: Any) -> dict[str, float]:

@@ -30,5 +30,7 @@ def test_a_single_class_of_another_name_is_taken_for_the_same_with_a_warning(cap
 
 
 def test_nothing_in_common_is_an_error_of_one_line():
-    with pytest.raises(DatasetError, match=r"^the model has no class of the dataset: it finds 'a', 'b', and labelled are 'c'; "):
+    with pytest.raises(
+        DatasetError, match=r"^the model has no class of the dataset: it finds 'a', 'b', and labelled are 'c'; "
+    ):
         match_classes({0: "a", 1: "b"}, {0: "c"})

@@ -1,7 +1,6 @@
 import contextlib
 import importlib.util
 import io
-import subprocess
 import sys
 from pathlib import Path
 
@@ -75,7 +74,18 @@ def test_boxes_in_a_crowd_count_neither_for_nor_against():
     assert metrics.objects == 1
 
 
-def test_pictures_without_objects_and_boxes_are_measured_without_a_word():
+def test_many_boxes_are_judged_in_portions_of_classes_to_the_same_figures(monkeypatch):
+    labels, found = random_pictures(10)
+    at_once = evaluate(labels, found, NAMES)
+    for most in (1, 60):
+        monkeypatch.setattr(evaluation, "_AT_ONCE", most)
+        in_portions = evaluate(labels, found, NAMES)
+        assert in_portions.details() == at_once.details()
+        np.testing.assert_array_equal(in_portions.curves.precision_at, at_once.curves.precision_at)
+
+
+def test_pictures_without_objects_and_boxes_are_measured_without_a_word(caplog, capsys):
+    caplog.set_level(0)
     metrics = evaluate([sample([]), sample([])], [boxes([]), boxes([])], NAMES)
     assert metrics.as_dict() == {
         "metrics/precision(B)": 0,
@@ -88,6 +98,8 @@ def test_pictures_without_objects_and_boxes_are_measured_without_a_word():
     assert metrics.per_class == ()
     assert evaluate([sample([(0, 0, 0, 50, 50)])], [boxes([])], NAMES).map50 == 0
     assert evaluate([sample([])], [boxes([(0, 0.9, 0, 0, 9, 9)])], NAMES).map50 == 0
+    assert not [each for each in caplog.records if each.levelname != "DEBUG"]
+    assert capsys.readouterr() == ("", "")
 
 
 def test_the_counted_curve_gives_the_average_precision_of_the_library():
@@ -104,8 +116,10 @@ def test_the_counted_curve_gives_the_average_precision_of_the_library():
 
 
 def counted(labels, found, cls):
-    tally = evaluation._tallies(labels, found, 100)[cls]
-    return np.concatenate(tally.scores), np.concatenate(tally.right), tally.objects
+    there, here = evaluation._labelled(labels), evaluation._found(found)
+    right, uncounted = evaluation._judged(there, here := evaluation._best(here, 100))
+    rows = (here.cls == cls) & ~uncounted
+    return here.score[rows], right[rows], np.count_nonzero((there.cls == cls) & ~there.crowd)
 
 
 @pytest.mark.parametrize("most", [3, 100, 300])
@@ -128,12 +142,6 @@ def test_what_is_needed_is_named_where_the_extra_is_not_installed(monkeypatch):
     monkeypatch.setitem(sys.modules, "faster_coco_eval", None)  # as Python knows what cannot be imported
     with pytest.raises(MissingDependencyError, match=r"faster-coco-eval.*pip install 'framehook\[val\]'"):
         evaluate([], [], NAMES)
-
-
-def test_pytorch_is_not_needed():
-    probe = "import sys; import framehook.training.validator, framehook.training.plots.curves; print('torch' in sys.modules)"
-    said = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, timeout=60)
-    assert said.stdout.strip() == "False"
 
 
 def random_pictures(count):
@@ -165,14 +173,17 @@ def by_pycocotools(labels, found, most):
     truth.dataset = {
         "images": [{"id": index, "width": each.size[0], "height": each.size[1]} for index, each in enumerate(labels)],
         "categories": [{"id": number, "name": name} for number, name in NAMES.items()],
-        "annotations": list(evaluation._labels(labels)),
+        "annotations": evaluation._labelled(labels).entries(),
     }
     rows = [
         {
             "image_id": index,
             "category_id": int(each.cls[row]),
             "score": float(each.conf[row]),
-            "bbox": [*map(float, each.xyxy[row, :2]), *map(float, np.diff(each.xyxy[row].astype(float).reshape(2, 2), axis=0)[0])],
+            "bbox": [
+                *map(float, each.xyxy[row, :2]),
+                *map(float, np.diff(each.xyxy[row].astype(float).reshape(2, 2), axis=0)[0]),
+            ],
         }
         for index, each in enumerate(found)
         for row in range(len(each))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
-
 from framehook.inference.boxes import Boxes
 from framehook.inference.callbacks.base import Callback
 from framehook.inference.saving import write_picture
@@ -25,8 +24,10 @@ _MOST: Final = 16
 
 
 class Drawings(Callback):
-    """Draws the first batches of a training as the network sees them and, at its end, what the best epoch found in the first
-    batches of its validation, its curves and confusion matrix, and losses and metrics over the epochs. A trainer adds it itself.
+    """Draws the first batches of a training as the network sees them and, at its end, how it went.
+
+    That is what the best epoch found in the first batches of its validation, its curves and confusion matrix, and losses and
+    metrics over the epochs. A trainer adds it itself.
     """
 
     order: ClassVar[int] = 110  # after the table of figures was written
@@ -56,8 +57,9 @@ class Drawings(Callback):
     def on_val_batch_end(self, validator: Validator) -> None:
         """Keep what was found in the first batches."""
         if validator.batch is not None and len(self._seen) < DRAWN:
-            paths, images, samples = (part[:_MOST] for part in validator.batch)
-            self._seen.append((ValBatch(paths, images, samples), validator.preds[:_MOST]))
+            batch = validator.batch
+            kept = ValBatch(batch.paths[:_MOST], batch.images[:_MOST], batch.samples[:_MOST])
+            self._seen.append((kept, validator.preds[:_MOST]))
 
     def on_fit_epoch_end(self, trainer: Trainer) -> None:
         """Keep what the best epoch found."""

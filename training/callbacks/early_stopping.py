@@ -50,7 +50,7 @@ class EarlyStopping(Callback):
         Raises:
             OptionError: a value that is not possible.
         """
-        if not isinstance(monitor, str) or not monitor:
+        if not monitor:
             raise OptionError(f"monitor={monitor!r} is no figure; pass a name such as 'fitness' or 'metrics/mAP50(B)'")
         if not is_whole(patience, 1):
             raise OptionError(f"patience={patience!r} is not possible; pass a whole number of epochs from 1")

@@ -8,14 +8,14 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from framehook.inference.sources.addresses import redacted
 from framehook.inference.callbacks.background import BackgroundWorker
 from framehook.inference.errors import MissingDependencyError, OptionError
+from framehook.inference.sources.addresses import redacted
 from framehook.training.callbacks.tracker import Tracker, files_of, required
 
 if TYPE_CHECKING:
@@ -29,8 +29,9 @@ CLOSING_SECONDS: Final = 60.0
 """How long the end of a training waits for what is still under way."""
 _QUIET: Final = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    # MLflow would try for minutes to reach a server that is gone.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    # MLflow would try for minutes to reach a server that is gone, and log a line each time.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
 """Settings of MLflow that are in force unless the environment says otherwise."""
@@ -115,6 +116,7 @@ class _Deliveries:
         self._client: Any = None
         self._worker = BackgroundWorker("MLflow")
         self._lock = threading.Lock()
+        self._over = threading.Event()
         self._waiting: list[tuple[int, int, Mapping[str, float]]] = []
 
     def begin(self) -> None:
@@ -129,27 +131,33 @@ class _Deliveries:
     def end(self, status: str, files: list[Path]) -> None:
         self._worker.submit(lambda: self._end(status, files))
         self._worker.close(time.monotonic() + CLOSING_SECONDS)
-        if self._worker.dropped:
+        if not self._over.is_set():
             self._tracker.tell(TimeoutError(f"no answer for {CLOSING_SECONDS:.0f} s"))
 
     def _deliver(self) -> None:
-        with self._telling():
-            self._deliver_waiting()
+        self._try(self._deliver_waiting)
 
     def _end(self, status: str, files: list[Path]) -> None:
-        with self._telling():
+        def finish() -> None:
             run = self._deliver_waiting()
             for path in files:
                 self._client.log_artifact(run, str(path), "weights" if path.suffix == ".pt" else None)
             self._client.set_terminated(run, status)
 
-    @contextlib.contextmanager
-    def _telling(self) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - whatever a server, a proxy or a disk can do wrong
-            log.debug("MLflow failed", exc_info=True)
-            self._tracker.tell(_without_address(error, self._tracker.uri))
+        self._try(finish)
+        self._over.set()
+
+    def _try(self, do: Callable[[], object]) -> None:
+        """Do it, twice if need be: a connection that was idle may be gone."""
+        for last in (False, True):
+            try:
+                do()
+            except Exception as error:
+                log.debug("MLflow failed", exc_info=True)
+                if last:
+                    self._tracker.tell(_reason(error, self._tracker.uri))
+            else:
+                return
 
     def _deliver_waiting(self) -> str:
         """Deliver what is waiting, and return the number of the run."""
@@ -220,9 +228,13 @@ def _plain(name: str) -> str:
     return re.sub(r"[^\w\-. :/]", "", name)
 
 
-def _without_address(error: Exception, uri: str) -> Exception:
-    """The error, with nothing of an address in its text that nobody else may see."""
-    text = " ".join(str(error).split())
-    if isinstance(error, OSError) and error.strerror:
-        return error
-    return RuntimeError(text.replace(uri, redacted(uri)))
+def _reason(error: Exception, uri: str) -> Exception:
+    """What was wrong, in few words and without the credentials in an address."""
+    from requests import RequestException
+
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, RequestException):
+            return ConnectionError(f"{redacted(uri)} does not answer")
+        cause = cause.__cause__ or cause.__context__
+    return error if isinstance(error, OSError) else RuntimeError(str(error).replace(uri, redacted(uri)))

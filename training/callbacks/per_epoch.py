@@ -50,11 +50,16 @@ def figures_of(trainer: Any, *, validated: bool) -> dict[str, float]:
         trainer: The trainer, or a snapshot of it.
         validated: Whether `trainer.metrics` are of this epoch; they are left out otherwise.
     """
-    figures = {} if trainer.tloss is None else dict(trainer.label_loss_items(trainer.tloss, prefix="train"))
+    figures = losses_of(trainer)
     if validated:
         figures |= {name: value for name, value in trainer.metrics.items() if name != "fitness"}
     figures |= trainer.lr
     return {name: float(figures[name]) for name in in_order(figures)}
+
+
+def losses_of(trainer: Any) -> dict[str, float]:
+    """The losses of training, as means over the epoch so far; none before the first batch that has one."""
+    return {} if trainer.tloss is None else dict(trainer.label_loss_items(trainer.tloss, prefix="train"))
 
 
 def in_order(names: Iterable[str]) -> list[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
-from framehook.training.callbacks.per_epoch import PerEpoch
+from framehook.training.callbacks.per_epoch import PerEpoch, losses_of
 
 if TYPE_CHECKING:
     from framehook.training.trainer import Trainer
@@ -49,10 +49,9 @@ class ProgressBar(PerEpoch):
     def on_train_batch_end(self, trainer: Trainer) -> None:
         if self._bars is not None and self._bars.is_time():
             done = trainer.batch_i + 1
-            losses = [] if trainer.tloss is None else _losses(trainer.label_loss_items(trainer.tloss, prefix="train"))
-            self._bars.show(
-                done, "  ".join(losses), trainer.epoch + done / len(trainer.train_loader), self._left(trainer, done)
-            )
+            losses = "  ".join(_losses(losses_of(trainer)))
+            epochs = trainer.epoch + done / len(trainer.train_loader)
+            self._bars.show(done, losses, epochs, self._left(trainer, done))
 
     def on_val_start(self, validator: Validator) -> None:
         if self._bars is not None and validator.training:
@@ -87,7 +86,7 @@ class ProgressBar(PerEpoch):
         if bars is not None:
             bars.end()
 
-    def _left(self, trainer: Any, batches: int | None = None) -> float:
+    def _left(self, trainer: Trainer, batches: int | None = None) -> float:
         """Seconds until the training is over if it goes on as it did, or until its time is up."""
         part = 1.0 if batches is None else batches / len(trainer.train_loader)
         done = trainer.epoch - trainer.start_epoch + part
@@ -99,7 +98,7 @@ class ProgressBar(PerEpoch):
 class _Bars:
     """Two bars: of epochs, and of the batches of what is under way. No thread draws them, they are drawn when they change."""
 
-    def __init__(self, console: Console, trainer: Any) -> None:
+    def __init__(self, console: Console, trainer: Trainer) -> None:
         fixed = Column(no_wrap=True)
         self._progress = Progress(
             TextColumn("{task.description}", markup=False, table_column=fixed),

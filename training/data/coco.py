@@ -8,12 +8,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from framehook.inference.errors import DatasetError, one_line
-from framehook.inference.ranges import is_number, is_whole
+from framehook.inference.ranges import is_whole
+from framehook.inference.sources.addresses import redacted, scheme_of
 from framehook.training.data.labels import LabelRows, Labels
 from framehook.training.data.report import Action, Problem, ProblemKind, shown
+
+_MOST: Final = 1e18
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,7 +127,7 @@ class Coco:
         box: Any = annotation.get("bbox")
         category: Any = annotation.get("category_id")
         area: Any = annotation.get("area")
-        if not isinstance(box, list) or len(box) != 4 or not all(is_number(side) for side in box):
+        if not isinstance(box, list) or len(box) != 4 or not all(_is_number(side) for side in box):
             return rows.refuse(ProblemKind.UNREADABLE_ROW, f"{called}: bbox {shown(box)}, expected [left, top, width, height]")
         if not is_whole(category) or category not in self.categories:
             told = f"{called}: category {shown(category)}, which the file does not have"
@@ -139,7 +142,7 @@ class Coco:
             (left, top, left + width, top + height),
             called=f"{called}, bbox {shown(box)}",
             crowd=bool(annotation.get("iscrowd", 0)),
-            area=float(area) if is_number(area) and area > 0 else None,
+            area=float(area) if _is_number(area) and area > 0 else None,
         )
 
     def _refused(self, image: Any, ids: Mapping[int | str, Any]) -> tuple[ProblemKind, Path, None, str] | None:
@@ -149,6 +152,13 @@ class Coco:
         name = image.get("file_name")
         if not isinstance(name, str) or not name or "\0" in name:
             return ProblemKind.UNREADABLE_ROW, self.file, None, f"image {shown(image['id'])}: file_name {shown(name)}"
+        if scheme_of(name):
+            return (
+                ProblemKind.UNREADABLE_ROW,
+                self.file,
+                None,
+                f"image {shown(image['id'])}: {shown(redacted(name))} is an address",
+            )
         if image["id"] in ids:
             return ProblemKind.DUPLICATE_PICTURE, self.file, None, f"image {shown(image['id'])} is listed twice"
         return None
@@ -208,6 +218,11 @@ def _folders(file: Path, root: Path) -> list[Path]:
     above = [file.parent.parent / part, file.parent.parent / "images" / part, file.parent.parent / "images"]
     beside = [file.parent, file.parent / "images", root / "images"]
     return list(dict.fromkeys([root, *beside, *(above if file.parent.name == "annotations" else [])]))
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is a number of pixels; json has no bounds, and gives NaN and numbers too large for floats."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _MOST
 
 
 def _of_category(annotation: object) -> bool:

@@ -69,7 +69,8 @@ def convert(
         progress: Called with the pictures read and all of a split.
 
     Raises:
-        DatasetError: the dataset cannot be read, or the folder holds something or cannot be written.
+        DatasetError: the dataset cannot be read, or the folder holds something.
+        RecordingError: the folder cannot be written.
         OptionError: no such form.
     """
     if to not in FORMS:
@@ -91,7 +92,7 @@ def convert(
     lossy = to == "yolo"
     crowds = sum(int(sample.crowd.sum()) for sample in samples) if lossy else 0
     return Conversion(
-        file=Path(out) / "data.yaml",
+        file=Path(out).expanduser() / "data.yaml",
         pictures=len(samples),
         objects=sum(map(len, samples)) - crowds,
         crowds=crowds,

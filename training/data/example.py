@@ -56,7 +56,8 @@ def write_example(
 
     Raises:
         OptionError: an argument out of range, or a shape that is not known.
-        DatasetError: the folder holds something, or cannot be written.
+        DatasetError: the folder holds something.
+        RecordingError: it cannot be written.
     """
     _check(train=train, val=val, size=size, classes=classes, seed=seed)
     with new_folder(folder) as made:
@@ -70,7 +71,7 @@ def write_example(
                 (made / "labels" / split / f"{name}.txt").write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
         splits = {"train": "images/train", "val": "images/val"}
         write_yaml(made / "data.yaml", splits, dict(enumerate(classes)), about="Drawn by 'framehook data example'.")
-    return Path(folder) / "data.yaml"
+    return Path(folder).expanduser() / "data.yaml"
 
 
 def _check(*, train: Any, val: Any, size: Any, classes: Any, seed: Any) -> None:

@@ -6,6 +6,7 @@ the points of an outline, of which the enclosing box is taken.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ class LabelRows:
         """
         if not 0 <= cls < self._classes:
             expected = f"0 to {self._classes - 1}" if self._classes > 1 else "0 alone"
-            return self.refuse(ProblemKind.CLASS_OUT_OF_RANGE, f"{called}: class {cls}, expected {expected}", line)
+            return self.refuse(ProblemKind.CLASS_OUT_OF_RANGE, f"{called}: class {shown(cls)}, expected {expected}", line)
         left, top, right, bottom = xyxy
         if right <= left or bottom <= top:
             return self.refuse(ProblemKind.NO_AREA, f"{called}: {_sides(xyxy)} pixels", line)
@@ -130,6 +131,7 @@ def label_file(picture: Path) -> Path:
     return beside if not file.exists() and beside.exists() else file
 
 
+@functools.lru_cache(maxsize=256)
 def mapped_folder(folder: Path) -> Path | None:
     """The folder of labels that goes with a folder of pictures; None where no part of its path is named `images`."""
     parts = folder.parts

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from framehook.inference.errors import DatasetError, one_line
+from framehook.inference.errors import DatasetError, RecordingError
+from framehook.inference.saving import way_out
 
 
 @contextmanager
 def new_folder(folder: str | Path, *, exist_ok: bool = False) -> Iterator[Path]:
-    """Fill a folder by way of another beside it, out of which the files come when all went well.
+    """Fill a folder by way of a hidden one, out of which the files come when all went well.
 
     Args:
         folder: The folder to fill; it is made, its parents too. It may be there if it is empty.
@@ -23,8 +24,8 @@ def new_folder(folder: str | Path, *, exist_ok: bool = False) -> Iterator[Path]:
         The folder to write into.
 
     Raises:
-        DatasetError: it holds something, or cannot be written; nothing in it was changed then, unless the disk failed while
-            files were being replaced.
+        DatasetError: it holds something, or is a file.
+        RecordingError: it cannot be written. Nothing in it was changed then, unless the disk failed while files were moved.
     """
     wanted = Path(folder).expanduser().absolute()
     try:
@@ -34,14 +35,17 @@ def new_folder(folder: str | Path, *, exist_ok: bool = False) -> Iterator[Path]:
         if there and not exist_ok:
             raise DatasetError(f"{folder} holds something already; name a new folder")
         wanted.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=f".{wanted.name}.", dir=wanted.parent))
+        # Where its files can be moved to their places without a copy, also if the folder is a disk of its own.
+        beside = wanted if wanted.exists() else wanted.parent
+        made = Path(tempfile.mkdtemp(prefix=f".{wanted.name}.", dir=beside))
         try:
             yield made
             _move(made, wanted)
         finally:
             shutil.rmtree(made, ignore_errors=True)
     except OSError as error:
-        raise DatasetError(f"{folder} cannot be written: {one_line(error.strerror or error)}") from error
+        where = f": {error.filename}" if error.filename else ""
+        raise RecordingError(f"{folder} cannot be written: {error.strerror or error}{where}{way_out(error)}") from error
 
 
 def _move(made: Path, wanted: Path) -> None:

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from framehook.inference.errors import DatasetError, SourceError, did_you_mean
+from framehook.inference.sources.addresses import redacted
 from framehook.inference.sources.files import IMAGE_SUFFIXES
 from framehook.inference.sources.image import decode_image
 from framehook.training.data.cache import Scanned, key_of, load_scan, save_scan
 from framehook.training.data.coco import Coco, CocoPicture, read_coco
 from framehook.training.data.description import SPLITS, DataSpec
 from framehook.training.data.labels import Labels, label_file, mapped_folder, read_labels
-from framehook.training.data.report import Action, DataReport, Problem, ProblemKind
+from framehook.training.data.report import Action, DataReport, Problem, ProblemKind, shown
 from framehook.training.data.sample import Sample, Split
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -72,7 +73,10 @@ def load_split(spec: DataSpec, split: str, *, cache: bool = True, progress: Prog
         raise DatasetError(
             f"{spec.file} has no {split}: {known}" if split in SPLITS else f"split={split!r} is unknown; {known}"
         )
-    entries, listed = _listing(spec, split)
+    try:
+        entries, listed = _listing(spec, split)
+    except OSError as error:
+        raise _unreadable(error) from error
     if not entries:
         problem = f"; {listed[0].kind}: {listed[0]}" if listed else ""
         raise DatasetError(f"{split} is empty: {_places(spec, split)} has no pictures{problem}")
@@ -86,6 +90,10 @@ def load_split(spec: DataSpec, split: str, *, cache: bool = True, progress: Prog
         raise DatasetError(f"{split}: no object is labelled in {len(samples)} pictures; {_first(problems, entries)}")
     _log.log(logging.WARNING if problems else logging.INFO, "%s: %s", spec.file.name, report.summary())
     return Split(split, spec.names, samples, report)
+
+
+def _unreadable(error: OSError) -> DatasetError:
+    return DatasetError(f"{error.filename} cannot be read: {error.strerror or error}")
 
 
 def _first(problems: Sequence[Problem], entries: Sequence[_Entry] = ()) -> str:
@@ -130,7 +138,7 @@ def shared_pictures(first: Split, second: Split) -> list[tuple[Path, Path]]:
         alike = [(sample.path, by_size.get(sample.path.stat().st_size, [])) for sample in second.samples]
         return [(other, path) for path, others in alike for other in others if filecmp.cmp(other, path, shallow=False)]
     except OSError as error:
-        raise DatasetError(f"{error.filename} cannot be read: {error.strerror or error}") from error
+        raise _unreadable(error) from error
 
 
 # --- which pictures there are
@@ -185,7 +193,7 @@ def _files(folder: Path) -> Iterator[Path]:
     """All files of a folder and those below, but for hidden ones; links that lead in circles are followed once."""
 
     def refuse(error: OSError) -> None:
-        raise DatasetError(f"{error.filename} cannot be read: {error.strerror or error}")
+        raise error
 
     met = set()
     for parent, folders, files in os.walk(folder, followlinks=True, onerror=refuse):
@@ -211,12 +219,11 @@ def _of_list(spec: DataSpec, place: Path, problems: list[Problem]) -> Iterator[_
         name = line.strip()
         if not name:
             continue
-        tried = [folder / Path(name).expanduser() for folder in dict.fromkeys((place.parent, spec.root, Path.cwd()))]
+        tried = [folder / os.path.expanduser(name) for folder in dict.fromkeys((place.parent, spec.root, Path.cwd()))]
         path = next(filter(_is_file, tried), None)
         if path is None:
-            problems.append(
-                Problem(ProblemKind.MISSING_PICTURE, place, number, f"{tried[0]} is no file", Action.PICTURE_LEFT_OUT)
-            )
+            detail = f"{shown(redacted(name))} is no file"
+            problems.append(Problem(ProblemKind.MISSING_PICTURE, place, number, detail, Action.PICTURE_LEFT_OUT))
         else:
             yield _Entry(path, label_file(path))
 

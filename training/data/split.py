@@ -72,7 +72,8 @@ def split_data(
 
     Raises:
         DatasetError: the pictures cannot be read or are too few, their classes have no names, their labels are COCO's, or the
-            folder holds something or cannot be written.
+            folder holds something.
+        RecordingError: the folder cannot be written.
         OptionError: an argument out of range.
     """
     shares = _checked(fractions, seed)
@@ -90,7 +91,9 @@ def split_data(
         np.add.at(counts[row], sample.cls, 1)
     wanted = dict(zip(SPLITS, shares, strict=False))
     if len(samples) < len(wanted):
-        raise DatasetError(f"{spec.file} has {len(samples)} pictures that can be used; {' and '.join(wanted)} need one each")
+        raise DatasetError(
+            f"{spec.file} has too few pictures that can be used, {len(samples)}; {' and '.join(wanted)} need one each"
+        )
     part = _deal(counts, _sizes(len(samples), list(shares)), np.random.default_rng(seed))
     root = Path(out).expanduser().resolve()
     with new_folder(out, exist_ok=exist_ok) as made:
@@ -100,7 +103,7 @@ def split_data(
         about = f"Parted by 'framehook data split': seed {seed}, {', '.join(f'{share:g}' for share in shares)}."
         write_yaml(made / "data.yaml", {name: f"{name}.txt" for name in wanted}, spec.names, about=about)
     return Parting(
-        file=Path(out) / "data.yaml",
+        file=Path(out).expanduser() / "data.yaml",
         names=spec.names,
         pictures={name: int((part == number).sum()) for number, name in enumerate(wanted)},
         objects={name: dict(enumerate(counts[part == number].sum(0).tolist())) for number, name in enumerate(wanted)},
@@ -120,7 +123,7 @@ def _checked(fractions: Sequence[float], seed: int) -> tuple[float, ...]:
     shares = tuple(fractions)
     if len(shares) not in (2, 3) or not all(is_number(share, 1e-9, 1) for share in shares) or abs(sum(shares) - 1) > 1e-6:
         raise OptionError(
-            f"fractions={fractions!r} are no shares of train, val and test; pass two or three numbers that add up to 1: (0.8, 0.2)"
+            f"fractions={fractions!r} are no shares of train, val and test; pass two or three numbers that add up to 1"
         )
     return shares
 

@@ -106,20 +106,23 @@ def _lines(
 
 def _matrix(values: Any, labels: tuple[str, ...], said: str, form: str) -> Figure:
     """What was found in rows, what is there in columns; the corner of neither and neither is left empty."""
-    count = len(labels)
-    side = min(max(6.0, 3 + 0.34 * count), 30)
-    figure = Figure(figsize=(side + 1, side), layout="constrained")
+    count, names = len(labels), [_plain(label) for label in labels]
+    many = count > _WRITTEN
+    side = min(3 + 0.16 * count, 30) if many else max(6.0, 3 + 0.34 * count)
+    figure = Figure(figsize=(side + 1, side), layout=None if many else "constrained")
+    if many:  # the layout engine takes seconds over so many names
+        room = 0.6 + 0.06 * max(map(len, names))
+        figure.subplots_adjust(left=room / (side + 1), bottom=room / side, right=0.96, top=0.98)
     axes: Any = figure.add_subplot()
     shown = np.where(values > 0, values.astype(np.float64), np.nan)
     top = float(np.nanmax(shown)) if (values > 0).any() else 1.0
     image = axes.imshow(shown, cmap="Blues", vmin=0, vmax=top)
-    figure.colorbar(image, ax=axes, label=said, shrink=0.8)
-    names = [_plain(label) for label in labels]
-    small = "small" if count <= _WRITTEN else "xx-small"
+    figure.colorbar(image, ax=axes, label=said, shrink=0.8, fraction=0.05, pad=0.02)
+    small = "xx-small" if many else "small"
     axes.set_xticks(range(count), names, rotation=90 if count > 5 else 0, fontsize=small)
     axes.set_yticks(range(count), names, fontsize=small)
     axes.set(xlabel="what is there", ylabel="what was found")
-    if count <= _WRITTEN:
+    if not many:
         for row, column in np.argwhere(values > 0):
             value = values[row, column]
             colour = "white" if value > 0.6 * top else "black"

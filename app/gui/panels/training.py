@@ -11,7 +11,6 @@ from typing import Any, Final
 from PyQt6.QtCore import QSize, Qt, QUrl, pyqtSignal
 from PyQt6.QtGui import QDesktopServices, QResizeEvent, QShowEvent
 from PyQt6.QtWidgets import (
-    QApplication,
     QBoxLayout,
     QFrame,
     QHBoxLayout,
@@ -90,6 +89,11 @@ class TrainingPanel(QWidget):
     def is_training(self) -> bool:
         """Whether a training goes on."""
         return self._job is not None and self._job.state.going_on
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the process that trains, or did last; None before there is one."""
+        return None if self._job is None else self._job.pid
 
     def begin(self, source: str, options: dict[str, Any]) -> None:
         """Train, from a checkpoint or an architecture."""
@@ -236,10 +240,13 @@ class TrainingPanel(QWidget):
             return
         ended = not state.going_on and (self._shown is None or self._shown.going_on)
         self._shown = state
+        here = self.stop_button.hasFocus()
         self._show_facts(state)
         self._show_buttons(state)
         if ended:
             self._end(state)
+            if here:
+                (self.watch_button if self.watch_button.isEnabled() else self.again_button).setFocus()
         if self.isVisible():
             self._draw()
 
@@ -281,15 +288,12 @@ class TrainingPanel(QWidget):
         self.folder_button.setEnabled(state.folder is not None)
 
     def _end(self, state: TrainingState) -> None:
-        here = self.stop_button.hasFocus() or QApplication.focusWidget() is None
         if state.error is not None:
             self.problem.tell(Level.ERROR, state.error)
             self._bridge.report(Level.ERROR, f"The training of {self._way} failed: {state.error}", state.detail)
         elif state.best is not None or state.last is not None:
             best = _accuracy(state)
             self._bridge.report(Level.INFO, f"Saved {state.best or state.last}" + (f": {best}" if best else ""))
-        if here and self.isVisible():
-            (self.watch_button if self.watch_button.isEnabled() else self.again_button).setFocus()
 
     # What to do with it -----------------------------------------------------------------------------------------------------
 

@@ -38,7 +38,7 @@ class SampleView(QWidget):
             self.setAccessibleDescription(_NOTHING)
         else:
             height, width, _ = sample.pixels.shape
-            self._image = QImage(sample.pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888)
+            self._image = QImage(sample.pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888)  # type: ignore[call-overload]
             self.setAccessibleDescription(f"The picture {sample.path.name}")
             self.setToolTip(f"What the model finds in some pictures of the validation set: {sample.path}")
         self.update()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import cv2
@@ -34,6 +35,7 @@ from framehook.app.gui.dialogs.settings import SettingsDialog
 from framehook.app.gui.theme import is_dark
 from framehook.app.gui.welcome import WelcomeScreen
 from framehook.inference.callbacks.overlay import LAYERS
+from framehook.inference.load import bundled_model
 from framehook.inference.sources.demo import find_demo_clip
 
 from .view_scenes import seen, until
@@ -291,6 +293,27 @@ def test_the_export_dialog_stays_one(window):
     settle()
     assert sip.isdeleted(first)
     assert not dialogs()
+
+
+@exercises("train")
+def test_a_model_is_trained_in_a_panel_that_comes_to_the_front_and_what_comes_of_it_is_used(window, tmp_path):
+    panel = window.docks.panel("Training")
+    panel.hide()
+    press(window, "train")
+    until(lambda: not panel.visibleRegion().isEmpty())
+    assert QApplication.focusWidget().accessibleName() == "Dataset"
+    trained = Path(shutil.copy(bundled_model(), tmp_path / "best.onnx"))
+    window.training.watch_requested.emit(str(trained))
+    until(lambda: "best.onnx on" in status(window))
+    press(window, "export")
+    first = dialog(ExportDialog)
+    assert first.windowTitle() == "Export best.onnx"
+    other = Path(shutil.copy(trained, tmp_path / "other.onnx"))
+    for path in (other, other, trained):
+        window.training.export_requested.emit(str(path))
+        assert dialog(ExportDialog).windowTitle() == f"Export {path.name}"
+        settle()
+    assert sip.isdeleted(first)
 
 
 # Saving ----------------------------------------------------------------------------------------------------------------------
@@ -693,7 +716,7 @@ def test_the_window_fills_the_screen_and_back(window):
 @exercises("reset_layout", "panels")
 def test_panels_are_hidden_and_put_back(window):
     menu = window.actions_by_name.submenus["panels"]
-    titles = ["Tuning", "Zones", "Objects", "Performance", "Callbacks", "Log"]
+    titles = ["Tuning", "Zones", "Objects", "Performance", "Callbacks", "Log", "Training"]
     assert texts_of(menu) == titles
 
     def arrangement():

@@ -1,34 +1,58 @@
-"""Speaks as the process of a training does, without one: what it is to say, and when, is in the options' `data`, a JSON file."""
+"""Speaks as the process of a training does, without a training.
+
+What it says, and when, is a JSON list in the file that its options name as `data`. Beside what is said as it is, there are
+`{"wait": "stop"}` and `{"wait": "for ever"}`; `{"write": name}` and `{"copy": path, "write": name}` make files in its folder;
+`{"print": text}` prints as libraries do.
+"""
 
 import json
+import os
+import shutil
 import sys
-import time
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 from framehook.app.child_talk import Talk
 from framehook.app.session.training_talk import Stopper
 
+COMMAND = [sys.executable, __file__]
+"""What runs it."""
+IN_FOLDER = ("best", "last", "picture")
+
+
+class Trainer(SimpleNamespace):
+    """Anything that can be told to stop."""
+
+    def __setattr__(self, name, value):
+        super().__setattr__(name, value)
+        if name == "stop" and value:
+            self.stopped.set()
+
 
 def main():
     talk, stopper = Talk(), Stopper()
+    trainer = Trainer(stopped=threading.Event())
+    stopper.begins(trainer)
     talk.listen(stopper.hear)
-    folder = Path(talk.wanted["options"]["save_dir"])
-    (folder / "weights").mkdir(parents=True)
-    talk.say(wanted=talk.wanted, stage="reading the data", folder=folder)
-    print("printed by a library")
-    print("printed as an error", file=sys.stderr)
-    stopper.begins(talk)  # anything that can be told to stop
-    talk.stop = False
-    for said in json.loads(Path(talk.wanted["options"]["data"]).read_text()):
+    options = talk.wanted["options"]
+    folder = Path(options.get("save_dir", "."))
+    folder.mkdir(parents=True, exist_ok=True)
+    talk.say(stage="reading the data", folder=folder)
+    for said in json.loads(Path(options["data"]).read_text()):
         if "wait" in said:
-            while not getattr(talk, "stop", False) or said["wait"] == "for ever":
-                time.sleep(0.005)
+            (trainer.stopped if said["wait"] == "stop" else threading.Event()).wait()
+        elif "copy" in said:
+            shutil.copy(said["copy"], folder / said["write"])
         elif "write" in said:
-            (folder / said["write"]).write_bytes(Path(said["from"]).read_bytes() if "from" in said else b"weights")
+            (folder / said["write"]).write_bytes(b"weights")
+        elif "print" in said:
+            os.write(1, said["print"].encode())
+            os.write(2, said["print"].encode())
+        elif "end" in said:
+            return said["end"]
         else:
-            talk.say(
-                **{name: str(folder / text) if name in ("best", "last", "picture") else text for name, text in said.items()}
-            )
+            talk.say(**{name: folder / what if name in IN_FOLDER else what for name, what in said.items()})
     return 0
 
 

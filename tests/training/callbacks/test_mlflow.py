@@ -2,6 +2,8 @@ import logging
 import socket
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 
@@ -12,23 +14,22 @@ from framehook.training.callbacks.mlflow import MLflow
 from .driven import Driven, falling
 
 pytest.importorskip("mlflow")
-pytest.importorskip("sqlalchemy")
 
-# MLflow's, when it makes a database: they are none of ours.
-pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.filterwarnings("ignore::FutureWarning")]
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    """Address of a database that all tests share: making one takes seconds."""
-    return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
+# MLflow advises against its store of files, which is made in no time, where a database takes seconds.
+pytestmark = pytest.mark.filterwarnings("ignore:The filesystem tracking backend:FutureWarning")
 
 
 @pytest.fixture
-def client(store, tmp_path, monkeypatch):
+def store(tmp_path, monkeypatch):
+    """Address of a store of runs."""
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    return (tmp_path / "runs of mlflow").as_uri()
+
+
+@pytest.fixture
+def client(store):
     from mlflow.tracking import MlflowClient
 
-    monkeypatch.chdir(tmp_path)  # files of runs go to a folder in the one that is worked in
     return MlflowClient(tracking_uri=store)
 
 
@@ -50,8 +51,9 @@ def test_options_figures_and_files_are_in_the_run(store, client, tmp_path):
     assert history(client, tracker.run_id, "metrics/mAP50-95B") == pytest.approx(expected)
     assert list(history(client, tracker.run_id, "train/box_loss")) == [1, 2, 3, 4]
     assert {each.path for each in client.list_artifacts(tracker.run_id)} == {"args.yaml", "weights"}
-    copy = Path(client.download_artifacts(tracker.run_id, "weights/best.pt", str(tmp_path)))
-    assert copy.read_bytes() == b"weights of epoch 3"
+    assert (
+        Path(url2pathname(urlsplit(run.info.artifact_uri).path)) / "weights" / "best.pt"
+    ).read_bytes() == b"weights of epoch 3"
 
 
 def test_a_training_that_failed_is_marked_and_goes_on_in_its_run_when_resumed(store, client, tmp_path):
@@ -82,19 +84,18 @@ def test_a_server_that_is_not_there_is_told_once_and_holds_nothing_up(tmp_path, 
         trainer = Driven(tmp_path, [tracker], epochs=3).run()
     assert trainer.epoch == 2
     [told] = [record.message for record in caplog.records if record.name == "framehook"]
-    assert told.startswith("MLflow cannot be logged to: ")
-    assert told.endswith("; the training goes on without it")
-    assert "secret" not in told
+    assert told == f"MLflow cannot be logged to: http://127.0.0.1:{port} does not answer; the training goes on without it"
 
 
+@pytest.mark.leaves_threads  # until what it waits for is gone
 def test_a_server_that_does_not_answer_does_not_hold_up_the_end_for_ever(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(module, "CLOSING_SECONDS", 0.2)
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with socket.create_server(("127.0.0.1", 0)) as silent, caplog.at_level(logging.WARNING, "framehook"):
         began = time.monotonic()
-        Driven(tmp_path, [MLflow("http://127.0.0.1:{}".format(silent.getsockname()[1]))], epochs=20).run()
-        assert time.monotonic() - began < 1
+        Driven(tmp_path, [MLflow(f"http://127.0.0.1:{silent.getsockname()[1]}")], epochs=20).run()
+        assert time.monotonic() - began < 30
     [told] = [record.message for record in caplog.records if record.name == "framehook"]
     assert told == "MLflow cannot be logged to: no answer for 0 s; the training goes on without it"
 

@@ -1,4 +1,3 @@
-import warnings
 from pathlib import Path
 
 import cv2
@@ -27,8 +26,8 @@ def written(path: Path):
     return image
 
 
-@pytest.mark.parametrize("names", [["cat"], ["cat", "_dog", "$x^2$"], [f"class {number}" for number in range(40)]])
-def test_curves_are_drawn_for_one_class_for_odd_names_and_for_many(tmp_path, names):
+@pytest.mark.parametrize("names", [["cat", "_dog", "$x^2$"], [f"class {number}" for number in range(40)]])
+def test_curves_are_drawn_whatever_classes_are_called_and_of_many(tmp_path, names):
     files = draw_curves(tmp_path, metrics(names))
     assert [each.name for each in files] == list(CURVES)
     for file in files:
@@ -41,15 +40,20 @@ def test_without_objects_there_are_no_curves(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("count", [1, 45])
-def test_a_confusion_matrix_is_drawn_of_counts_and_of_shares(tmp_path, count):
-    confusion = ConfusionMatrix({number: f"class {number}" for number in range(count)})
-    with warnings.catch_warnings():
-        assert [each.name for each in draw_confusion(tmp_path, confusion)] == list(CONFUSION)  # nothing was counted yet
+def test_a_confusion_matrix_is_drawn_of_counts_and_of_shares(tmp_path):
+    confusion = ConfusionMatrix({0: "cat"})
+    assert [each.name for each in draw_confusion(tmp_path, confusion)] == list(CONFUSION)  # nothing was counted yet
     empty = written(tmp_path / CONFUSION[0])
-    confusion.matrix[:] = np.arange(confusion.matrix.size).reshape(confusion.matrix.shape)
+    confusion.matrix[:] = [[3, 1], [2, 0]]
     draw_confusion(tmp_path, confusion)
     assert not np.array_equal(empty, written(tmp_path / CONFUSION[0]))
+
+
+def test_a_confusion_matrix_of_many_classes_has_no_numbers_in_it_and_no_endless_size(tmp_path):
+    confusion = ConfusionMatrix({number: f"class {number}" for number in range(32)})
+    confusion.matrix[:] = np.eye(33, dtype=np.int64)
+    draw_confusion(tmp_path, confusion)
+    assert max(written(tmp_path / CONFUSION[0]).shape) < 4000
 
 
 def test_what_cannot_be_written_is_an_error_of_one_line_and_leaves_what_was_there(tmp_path):

@@ -26,8 +26,9 @@ def test_figures_are_drawn_beside_the_table(table):
     path = plot_history(table)
     assert path == table.with_name("results.png")
     picture = cv2.imread(str(path))
-    assert picture.shape == (900, 1800, 3)
-    columns = np.ptp(picture.reshape(900, -1), axis=0)
+    height, width = picture.shape[:2]
+    assert width == 2 * height >= 1200  # six panels in two rows
+    columns = np.ptp(picture.reshape(height, -1), axis=0)
     assert (columns > 100).mean() > 0.5  # something is drawn all across
     assert [each.name for each in table.parent.iterdir() if each.name.startswith(".")] == []
 

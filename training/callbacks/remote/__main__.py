@@ -6,6 +6,8 @@ import argparse
 import logging
 import sys
 
+import typer
+
 from framehook.inference.errors import FramehookError
 from framehook.training.callbacks.remote.leftovers import send_left
 
@@ -26,12 +28,12 @@ def main() -> int:
         try:
             sent = send_left(folder, url=args.url, wait=args.wait)
         except FramehookError as error:
-            print(f"error: {error}", file=sys.stderr)
+            typer.echo(f"error: {error}", err=True)
             code = max(code, 2 if error.wrong_use else 1)
             continue
         left = f", {sent.left} left" if sent.left else ""
         refused = f", {sent.refused} refused" if sent.refused else ""
-        print(f"{folder}: {sent.sent} sent to {sent.host}{left}{refused}")
+        typer.echo(f"{folder}: {sent.sent} sent to {sent.host}{left}{refused}")
         code = max(code, int(bool(sent.left)))
     return code
 

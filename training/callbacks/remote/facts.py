@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from framehook.inference.sources.addresses import redacted, short_name, slip_of_address
+from framehook.training.callbacks.per_epoch import figures_of
 
 
 def metric_name(name: str) -> str:
@@ -30,13 +31,13 @@ def figures(values: Mapping[str, Any], *, step: int) -> list[dict[str, Any]]:
     return found
 
 
-def epoch_values(trainer: Any) -> dict[str, Any]:
-    """Everything an epoch came to: losses, learning rates, metrics, fitness, seconds."""
-    values = {**trainer.label_loss_items(trainer.tloss, prefix="train"), **trainer.lr, **trainer.metrics}
-    if trainer.fitness is not None:
+def epoch_values(trainer: Any, *, validated: bool) -> dict[str, Any]:
+    """Everything an epoch came to: losses, metrics where it was `validated`, learning rates, fitness, seconds."""
+    values: dict[str, Any] = dict(figures_of(trainer, validated=validated))
+    if validated and trainer.fitness is not None:
         values["fitness"] = trainer.fitness
-    if trainer.epoch_time:
-        values["time/epoch"] = trainer.epoch_time
+    if trainer.epoch_time is not None:
+        values["epoch_time"] = trainer.epoch_time
     return values
 
 

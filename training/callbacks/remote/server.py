@@ -22,12 +22,14 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
 from framehook._version import __version__
 from framehook.inference.errors import OptionError, one_line
 from framehook.inference.sources.addresses import redacted, short_name, slip_of_address
+
+PartT = TypeVar("PartT")
 
 CHUNK: Final = 1 << 20
 MOST_ANSWER: Final = 8 << 20
@@ -35,6 +37,7 @@ API: Final = "/api/2.0/mlflow/"
 ARTIFACTS: Final = "/api/2.0/mlflow-artifacts/artifacts/"
 LONGEST_TEXT: Final = 500
 """Letters of a parameter or tag; older servers take no more."""
+STRANGER: Final = "what answers is no MLflow server"
 _LATER: Final = (401, 403, 404, 407, 408, 425, 429)
 """Refusals that are of the moment, or of the credentials, and not of what was sent."""
 
@@ -126,19 +129,21 @@ class Server:
         """
         for _ in range(2):  # somebody else may make it in between
             with contextlib.suppress(UnknownError):
-                found = self._ask("GET", f"{API}experiments/get-by-name?experiment_name={quote(name, safe='')}")["experiment"]
+                answer = self._ask("GET", f"{API}experiments/get-by-name?experiment_name={quote(name, safe='')}")
+                found = _part(answer, "experiment", dict)
                 if found.get("lifecycle_stage", "active") != "active":
                     raise UnreachableError(f"its experiment '{name}' was deleted; restore it or name another")
-                return str(found["experiment_id"])
+                return _part(found, "experiment_id", str)
             with contextlib.suppress(RefusedError):
-                return str(self._ask("POST", f"{API}experiments/create", {"name": name})["experiment_id"])
+                return _part(self._ask("POST", f"{API}experiments/create", {"name": name}), "experiment_id", str)
         raise UnreachableError(f"its experiment '{name}' can be neither found nor made")
 
     def find(self, experiment: str, tag: str, value: str) -> Run | None:
         """The run that carries a tag, or None."""
         wanted = {"experiment_ids": [experiment], "filter": f"tags.`{tag}` = '{value}'", "max_results": 1}
-        found = self._ask("POST", f"{API}runs/search", wanted).get("runs") or [None]
-        return None if found[0] is None else _run(found[0])
+        answer = self._ask("POST", f"{API}runs/search", wanted)
+        found = _part(answer, "runs", list) if answer else []
+        return _run({"run": found[0]}) if found else None
 
     def get(self, run: str) -> Run:
         """A run by its number.
@@ -146,12 +151,12 @@ class Server:
         Raises:
             UnknownError: there is none.
         """
-        return _run(self._ask("GET", f"{API}runs/get?run_id={quote(run, safe='')}")["run"])
+        return _run(self._ask("GET", f"{API}runs/get?run_id={quote(run, safe='')}"))
 
     def create(self, experiment: str, *, name: str, tags: Mapping[str, str], start: int) -> Run:
         """Make a run that began at `start`, in milliseconds since 1970."""
         said = {"experiment_id": experiment, "run_name": name, "start_time": start, "tags": _texts(tags)}
-        return _run(self._ask("POST", f"{API}runs/create", said)["run"])
+        return _run(self._ask("POST", f"{API}runs/create", said))
 
     def log(
         self, run: str, *, metrics: Sequence[Mapping[str, Any]] = (), params: Mapping[str, str], tags: Mapping[str, str]
@@ -190,8 +195,8 @@ class Server:
         # A proxy or a server that was stopped may have taken a part of it for the whole.
         beside, _, name = to.rpartition("/")
         query = f"run_id={quote(run.id, safe='')}&path={quote(beside, safe='')}"
-        listed = self._ask("GET", f"{API}artifacts/list?{query}").get("files", [])
-        there = {str(each["path"]): int(each.get("file_size", -1)) for each in listed}
+        listed = _part({"files": [], **self._ask("GET", f"{API}artifacts/list?{query}")}, "files", list)
+        there = {_part(each, "path", str): _part(each, "file_size", int) for each in listed if not _part(each, "is_dir", bool)}
         if there.get(to) != size:
             raise UnreachableError(f"of the {size:,} bytes of {name} it has {there.get(to, 0):,}")
 
@@ -216,13 +221,13 @@ class Server:
         finally:
             with self._lock:
                 self._connection = None
-        if not text:
+        if not text and body is not None:
             return {}
         try:
             answered: dict[str, Any] = json.loads(text)
             return dict(answered)
         except (ValueError, TypeError):
-            raise UnreachableError("what answers is no MLflow server") from None
+            raise UnreachableError(STRANGER) from None
 
     def _complaint(self, error: urllib.error.HTTPError) -> Exception:
         """What to make of a refusal."""
@@ -299,9 +304,21 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _run(said: Mapping[str, Any]) -> Run:
-    info = said["info"]
-    return Run(str(info["run_id"]), str(info["experiment_id"]), str(info.get("artifact_uri", "")))
+def _run(answer: Mapping[str, Any]) -> Run:
+    info = _part(_part(answer, "run", dict), "info", dict)
+    return Run(*(_part(info, name, str) for name in ("run_id", "experiment_id", "artifact_uri")))
+
+
+def _part(answer: object, name: str, kind: type[PartT]) -> PartT:
+    """A part of an answer.
+
+    Raises:
+        UnreachableError: there is no such part, or it is of another kind.
+    """
+    part = answer.get(name) if isinstance(answer, dict) else None
+    if not isinstance(part, kind):
+        raise UnreachableError(f"{STRANGER}: it tells no {name}")
+    return part
 
 
 def _texts(pairs: Mapping[str, str]) -> list[dict[str, str]]:

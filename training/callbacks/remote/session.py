@@ -6,12 +6,13 @@ import logging
 import os
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+from framehook._version import __version__
 from framehook.inference.callbacks.base import Callback
 from framehook.inference.errors import OptionError
 from framehook.inference.ranges import is_number
@@ -27,7 +28,7 @@ log = logging.getLogger("framehook")
 
 FOLDER: Final = ".remote"
 """Folder within `save_dir` where everything waits."""
-EXPERIMENT: Final = "Framehook"
+EXPERIMENT: Final = "framehook"
 LONGEST: Final = 86_400.0
 WAIT_AFTER_ERROR: Final = 5.0
 COMMAND: Final = "python -m framehook.training.callbacks.remote"
@@ -97,7 +98,7 @@ class RemoteSession(Callback):
         Args:
             url: Address of the server, `http://host:5000`; None for $MLFLOW_TRACKING_URI. Credentials are better given by
                 MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, than in it.
-            experiment: Name of the experiment, made if there is none; None for $MLFLOW_EXPERIMENT_NAME, else `Framehook`.
+            experiment: Name of the experiment, made if there is none; None for $MLFLOW_EXPERIMENT_NAME, else `framehook`.
             name: Name of the run; None for that of the training's folder.
             run: Number of a run that is there already, to go on in; None for $MLFLOW_RUN_ID, else that of the training that
                 is resumed, else a new one.
@@ -155,7 +156,7 @@ class RemoteSession(Callback):
 
     def on_train_start(self, trainer: Any) -> None:
         with self._of(trainer) as training:
-            training.watch(trainer)
+            training.begin(trainer)
 
     def on_train_batch_end(self, trainer: Any) -> None:
         training = self._trainings.get(id(trainer))
@@ -205,12 +206,11 @@ class RemoteSession(Callback):
             session = Session.begin(url=server.url, experiment=self._experiment, name=name, run=self._run)
         else:
             session = known
+        training = _Training(save_dir, server, session, resumed=known is session, limit=self._limit)
+        if known is not session:
+            tags = {"framehook.device": str(trainer.device), "framehook.version": __version__}
+            training.queue.put(Kind.FIGURES, {"params": texts(trainer.args), "tags": tags})
         session.write(folder)
-        training = _Training(save_dir, server, session, limit=self._limit)
-        if known is None:
-            training.queue.put(Kind.FIGURES, {"params": texts(trainer.args)})
-        else:
-            training.queue.put(Kind.STATUS, {"status": "RUNNING"})
         training.start(Heartbeat(Server(self._url, timeout=self._timeout), training.run, self._heartbeat))
         return training
 
@@ -218,7 +218,7 @@ class RemoteSession(Callback):
 class _Training:
     """The session of one training."""
 
-    def __init__(self, save_dir: Path, server: Server, session: Session, *, limit: int) -> None:
+    def __init__(self, save_dir: Path, server: Server, session: Session, *, resumed: bool, limit: int) -> None:
         folder = save_dir / FOLDER
         self.seconds = 0.0
         self.waited = 0.0
@@ -226,6 +226,9 @@ class _Training:
         self.operations: Operations | None = None
         self.queue = DiskQueue(folder, limit=limit)
         self.run = TrackedRun(server, session, folder)
+        self._resumed = resumed
+        self._begun = False
+        self._metrics: Mapping[str, float] = {}
         self._save_dir = save_dir
         self._server = server
         self._lock = FolderLock(folder)
@@ -258,7 +261,10 @@ class _Training:
         self._between = checkpoints
         self._checkpoint_due = time.monotonic() + (checkpoints or 0)
 
-    def watch(self, trainer: Any) -> None:
+    def begin(self, trainer: Any) -> None:
+        if self._resumed:
+            self.queue.put(Kind.STATUS, {"status": "RUNNING"})
+        self._begun = True
         self.operations = Operations(trainer.model)
 
     def stop_watching(self) -> None:
@@ -267,7 +273,9 @@ class _Training:
         self.operations = None
 
     def queue_epoch(self, trainer: Any) -> None:
-        values = epoch_values(trainer)
+        # Where not every epoch is validated, the metrics are still those of another one.
+        values = epoch_values(trainer, validated=trainer.metrics is not self._metrics)
+        self._metrics = trainer.metrics
         if self._facts is not None:
             values |= self._facts | model_facts(trainer)
             self._facts = None
@@ -289,11 +297,14 @@ class _Training:
 
     def queue_end(self, trainer: Any) -> None:
         self.ended = True
+        if self._resumed and not self._begun:
+            return  # nothing became of going on, and the run stays what it was
         if self.operations is not None:
             self.stop_watching()
         final = next((each for each in (trainer.best, trainer.last) if each is not None and Path(each).is_file()), None)
-        if final is not None and trainer.error is None:
-            self._queue_file(final, {**(self._best or {}), "framehook.final": f"weights/{Path(final).name}"})
+        if final is not None:
+            mark = {"framehook.final": f"weights/{Path(final).name}"} if trainer.error is None else {}
+            self._queue_file(final, {**(self._best or {}), **mark})
         error = trainer.error
         status = "FINISHED" if error is None else "FAILED" if isinstance(error, Exception) else "KILLED"
         self.queue.put(Kind.STATUS, {"status": status, "end": time.time_ns() // 1_000_000})

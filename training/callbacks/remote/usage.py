@@ -31,9 +31,9 @@ WAIT: Final = 2.0
 class UsageEvents(Callback):
     """Tells an MLflow server of each training, validation, run and export that is started: its options and its device.
 
-    It is off until it is added, and nothing else adds it. Each event is a run of its own; validations within trainings are none.
-    Of paths and addresses the last part is told, credentials never. What cannot be sent waits in a folder of the user's and is
-    sent with a later event.
+    It is off until it is added, and nothing else adds it. Each event is a run of its own; validations within trainings are
+    none. Of paths and addresses the last part is told, credentials never. What cannot be sent waits in a folder of the user's
+    and is sent with a later event.
     """
 
     order: ClassVar[int] = 200

@@ -1,0 +1,124 @@
+"""`framehook train`: a line for every epoch, bars while it goes on, then what came of it and what to do next."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+
+from framehook.app.interrupt import StopOnSignal
+from framehook.app.messages import diagnostics, logged_to, output
+from framehook.app.rows import print_json
+from framehook.inference.errors import MissingDependencyError, OptionError
+from framehook.training.options import TrainArgs
+
+try:
+    from framehook.training.trainer import Trainer
+except ImportError as error:
+    if error.name not in ("torch", "yaml", "faster_coco_eval"):
+        raise
+    raise MissingDependencyError(f"training needs {error.name}; install it with: pip install 'framehook[train]'") from error
+
+from framehook.inference.callbacks import Callbacks
+from framehook.training.callbacks import ProgressBar
+
+
+def train(
+    start: str,
+    options: TrainArgs,
+    callbacks: Callbacks,
+    *,
+    architecture: str | None,
+    as_json: bool = False,
+    debug: bool = False,
+) -> int:
+    """Train a network, show how it goes, and say what came of it.
+
+    Ctrl-C ends it after the batch under way, with its validation and checkpoint; a second one at once.
+
+    Args:
+        start: What it begins with, as `Trainer` takes it.
+        options: The options of the training.
+        callbacks: The user's.
+        architecture: Name of the network of a checkpoint that holds weights alone.
+        as_json: Print the report as JSON, and nothing else on standard output.
+        debug: Show what the library logs in detail.
+
+    Returns:
+        The exit code: 0, or 128 and the number of the signal that ended it.
+    """
+    out, err = output(), diagnostics()
+    with logged_to(err, debug=debug):
+        trainer = Trainer(start, callbacks=callbacks, architecture=architecture, **options)
+        trainer.callbacks.add(ProgressBar(Console(stderr=True, highlight=False, markup=False, emoji=False)))
+        stopping = StopOnSignal(_Stopping(trainer, err))
+        try:
+            with stopping:
+                trainer.run()
+        except KeyboardInterrupt:
+            kept = f"; go on with: framehook train --resume {trainer.last}" if _kept(trainer) else ""
+            err.print(f"interrupted{kept}")
+            return 128 + (stopping.received or signal.SIGINT)
+        finally:
+            if trainer.report is not None and trainer.rank == 0:  # also where a callback failed at the end
+                _print_report(out, trainer, as_json=as_json)
+    return 128 + stopping.received if stopping.received else 0
+
+
+def _print_report(out: Console, trainer: Trainer, *, as_json: bool) -> None:
+    report: Any = trainer.report
+    if as_json:
+        print_json(out, report.as_dict())
+        return
+    for line in report.lines():
+        out.print(line)
+    if report.why == "stop" and report.last is not None and report.epochs < trainer.epochs:
+        out.print("go on with it:")
+        out.print(f"  framehook train --resume {report.last}")
+
+
+def _kept(trainer: Trainer) -> bool:
+    return hasattr(trainer, "save_dir") and trainer.last.is_file()
+
+
+@dataclass
+class _Stopping:
+    """Ends a training after its batch, as runs end after their frame."""
+
+    trainer: Trainer
+    console: Console
+
+    def stop(self) -> None:
+        self.trainer.stop = True
+        self.console.print("ending after this batch, with its validation and checkpoint; Ctrl-C again to end at once")
+
+
+def assignments(texts: list[str]) -> dict[str, Any]:
+    """Read `NAME=VALUE` texts: numbers, true and false, none, else texts.
+
+    Raises:
+        OptionError: one is none.
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise OptionError(f"--set {text} is no assignment; write NAME=VALUE, such as --set mixup=0.1")
+        found[name.strip().replace("-", "_")] = _value(value.strip())
+    return found
+
+
+def _value(text: str) -> Any:
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    if "," in text:
+        return [_value(each) for each in text.split(",")]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,136 @@
+import os
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from framehook.training.callbacks.remote.queue import DiskQueue, Kind
+
+ROOM = 1 << 20
+
+
+def figures(step):
+    return {"metrics": [{"key": "fitness", "value": step / 10, "timestamp": 1, "step": step}]}
+
+
+def steps(entries):
+    return [metric["step"] for each in entries for metric in each.content["metrics"]]
+
+
+def test_what_waits_is_there_in_its_order_for_the_next_process(tmp_path):
+    queue = DiskQueue(tmp_path, limit=ROOM)
+    for step in range(20):
+        assert queue.put(Kind.FIGURES, figures(step))
+    again = DiskQueue(tmp_path, limit=ROOM)
+    assert steps(again.batch()) == list(range(20))
+    again.remove(again.batch()[:5])
+    again.put(Kind.FIGURES, figures(20))
+    assert steps(DiskQueue(tmp_path, limit=ROOM).batch()) == list(range(5, 21))
+
+
+def test_figures_go_before_files_and_how_it_ended_goes_last(tmp_path):
+    model = tmp_path / "best.pt"
+    model.write_bytes(b"weights")
+    queue = DiskQueue(tmp_path / "queue", limit=ROOM)
+    queue.put(Kind.STATUS, {"status": "RUNNING"})
+    queue.put(Kind.FILE, {"to": "weights/best.pt"}, file=model)
+    queue.put(Kind.FIGURES, figures(1))
+    queue.put(Kind.STATUS, {"status": "FINISHED"})
+    queue.put(Kind.FIGURES, figures(2))
+    sent = []
+    while queue:
+        batch = queue.batch()
+        sent.append((batch[0].kind, len(batch)))
+        queue.remove(batch)
+    assert sent == [(Kind.FIGURES, 2), (Kind.FILE, 1), (Kind.STATUS, 1)]
+    assert list((tmp_path / "queue").iterdir()) == []
+
+
+def test_a_request_holds_no_more_than_a_server_takes(tmp_path):
+    queue = DiskQueue(tmp_path, limit=ROOM)
+    for step in range(150):
+        queue.put(Kind.FIGURES, {"metrics": [{"key": f"m{n}", "value": 0.0, "timestamp": 1, "step": step} for n in range(10)]})
+    queue.put(Kind.FIGURES, {"params": {f"p{n}": "x" for n in range(101)}})
+    sizes = []
+    while queue:
+        sizes.append(len(queue.batch()))
+        queue.remove(queue.batch())
+    assert sizes == [100, 50, 1]
+
+
+def test_of_files_for_one_place_the_newest_waits_as_it_was_when_it_was_queued(tmp_path):
+    queue = DiskQueue(tmp_path / "queue", limit=ROOM)
+    model = tmp_path / "last.pt"
+    for content in (b"first", b"second", b"third"):
+        (tmp_path / "part").write_bytes(content)
+        os.replace(tmp_path / "part", model)
+        if content != b"third":
+            queue.put(Kind.FILE, {"to": "weights/last.pt"}, file=model)
+    assert len(queue) == 1
+    assert queue.file_of(queue.batch()[0]).read_bytes() == b"second"
+    model.unlink()
+    again = DiskQueue(tmp_path / "queue", limit=ROOM)
+    assert again.file_of(again.batch()[0]).read_bytes() == b"second"
+    assert len(list((tmp_path / "queue").iterdir())) == 2
+
+
+def test_the_room_is_bounded_and_files_leave_some_of_it_to_figures(tmp_path, caplog):
+    model = tmp_path / "best.pt"
+    model.write_bytes(bytes(7000))
+    queue = DiskQueue(tmp_path / "queue", limit=8000)
+    assert not queue.put(Kind.FILE, {"to": "weights/best.pt"}, file=model)
+    model.write_bytes(bytes(6800))
+    assert queue.put(Kind.FILE, {"to": "weights/best.pt"}, file=model)
+    fitting = 0
+    while queue.put(Kind.FIGURES, figures(fitting)):
+        fitting += 1
+    assert fitting > 5
+    assert queue.dropped == 2
+    assert queue.size <= 8000
+    assert caplog.text.count("no room for") == 1
+    assert len(list((tmp_path / "queue").iterdir())) == fitting + 2
+
+
+def test_a_folder_that_cannot_be_written_costs_nothing_until_the_process_ends(tmp_path, caplog):
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where the folder is to be")
+    queue = DiskQueue(blocked, limit=ROOM)
+    for step in range(3):
+        assert queue.put(Kind.FIGURES, figures(step))
+    assert steps(queue.batch()) == [0, 1, 2]
+    assert caplog.text.count("it waits in memory") == 1
+    blocked.unlink()
+    queue.save()
+    assert steps(DiskQueue(blocked, limit=ROOM).batch()) == [0, 1, 2]
+
+
+def test_where_there_are_no_links_the_file_itself_is_sent(tmp_path):
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is one file system only")
+    with TemporaryDirectory(dir=memory) as other:
+        model = Path(other) / "best.pt"
+        model.write_bytes(b"weights")
+        queue = DiskQueue(tmp_path / "queue", limit=ROOM)
+        queue.put(Kind.FILE, {"to": "weights/best.pt"}, file=model)
+        assert queue.file_of(queue.batch()[0]).read_bytes() == b"weights"
+        queue.remove(queue.batch())
+        assert model.exists()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"kind": "spell", "content": {}}', '{"kind": "file", "content": {}}'])
+def test_what_is_damaged_is_passed_over(tmp_path, text):
+    queue = DiskQueue(tmp_path, limit=ROOM)
+    queue.put(Kind.FIGURES, figures(1))
+    (tmp_path / "00000000000000000001-1.json").write_text(text)
+    (tmp_path / "session.json").write_text('{"key": "x"}')
+    assert steps(DiskQueue(tmp_path, limit=ROOM).batch()) == [1]
+
+
+def test_numbers_that_are_none_come_back_as_they_were(tmp_path):
+    DiskQueue(tmp_path, limit=ROOM).put(Kind.FIGURES, {"metrics": [{"value": float("nan")}, {"value": float("-inf")}]})
+    (entry,) = DiskQueue(tmp_path, limit=ROOM).batch()
+    first, second = (each["value"] for each in entry.content["metrics"])
+    assert first != first
+    assert second == -sys.float_info.max * 2

@@ -1,0 +1,138 @@
+"""Trainings that are interrupted, and gone on with."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from framehook.inference.errors import DatasetError, ModelNotFoundError, OptionError, TrainingError  # noqa: E402
+from framehook.inference.nets.save import save_checkpoint  # noqa: E402
+from framehook.training.data.example import write_example  # noqa: E402
+from framehook.training.trainer import Trainer  # noqa: E402
+
+OPTIONS: dict[str, Any] = {"epochs": 4, "imgsz": 64, "batch": 8, "nbs": 16, "workers": 0, "plots": False, "mixup": 0.2}
+SCRIPT = """
+import sys, os, signal
+from framehook.training.trainer import Trainer
+
+start, data, folder, workers = sys.argv[1:]
+trainer = Trainer(start, data=data, save_dir=folder, epochs=4, imgsz=64, batch=8, nbs=16, workers=int(workers), plots=False, mixup=.2)
+
+def die(trainer):
+    if trainer.epoch == 2 and trainer.batch_i == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+trainer.callbacks.add("on_train_batch_end", die)
+trainer.run()
+"""
+
+
+@pytest.fixture
+def start(tiny_net, tmp_path: Path) -> Path:
+    """A checkpoint to begin with."""
+    file = tmp_path / "start.pt"
+    save_checkpoint(file, tiny_net)
+    return file
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_training_that_was_killed_goes_on_as_if_it_had_not_been(start, example, tmp_path, workers):
+    whole = Trainer(start, data=example, save_dir=tmp_path / "whole", **{**OPTIONS, "workers": workers})
+    whole.run()
+    killed = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(start), str(example), str(tmp_path / "killed"), str(workers)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
+        timeout=120,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    again = Trainer(tmp_path / "killed" / "weights" / "last.pt", resume=True)
+    assert again.start_epoch == 2
+    report = again.run()
+    assert report.epochs == 4
+    for kind in ("model", "ema"):
+        wanted, found = ((each.model if kind == "model" else each.ema.net).state_dict() for each in (whole, again))
+        assert all(torch.allclose(wanted[key], found[key], rtol=0, atol=1e-6) for key in wanted), kind
+    assert again.fitness == pytest.approx(whole.fitness, abs=1e-6)
+    with again.csv.open() as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3", "4"]
+
+
+@pytest.fixture
+def stopped(start, example, tmp_path) -> Trainer:
+    """A training that was stopped in its second epoch."""
+    trainer = Trainer(start, data=example, save_dir=tmp_path / "run", **OPTIONS)
+    trainer.callbacks.add("on_fit_epoch_end", lambda trainer: setattr(trainer, "stop", trainer.epoch == 1))
+    trainer.run()
+    return trainer
+
+
+def test_it_goes_on_in_the_folder_and_with_the_options_it_had(stopped):
+    again = Trainer(stopped.last, resume=True)
+    assert (again.start_epoch, again.epochs, again.args.imgsz, again.args.mixup) == (2, 4, 64, 0.2)
+    assert again.best_fitness == stopped.best_fitness
+    fired = []
+    for event in ("on_pretrain_routine_start", "on_train_start", "on_train_epoch_start", "on_train_end", "teardown"):
+        again.callbacks.add(event, lambda trainer, event=event: fired.append((event, trainer.epoch)))
+    report = again.run()
+    assert again.save_dir == stopped.save_dir.absolute()
+    assert report.epochs == 4
+    assert fired == [
+        ("on_pretrain_routine_start", 2),
+        ("on_train_start", 2),
+        ("on_train_epoch_start", 2),
+        ("on_train_epoch_start", 3),
+        ("on_train_end", 3),
+        ("teardown", 3),
+    ]
+
+
+def test_a_finished_training_goes_on_to_more_epochs(stopped):
+    Trainer(stopped.last, resume=True).run()
+    with pytest.raises(TrainingError, match="finished training of 4 epochs; pass epochs="):
+        Trainer(stopped.last, resume=True).run()
+    assert Trainer(stopped.last, resume=True, epochs=5, patience=3).run().epochs == 5
+
+
+def test_what_came_before_cannot_be_changed(stopped):
+    with pytest.raises(OptionError, match="imgsz=128 cannot change while a training goes on"):
+        Trainer(stopped.last, resume=True, imgsz=128)
+    assert Trainer(stopped.last, resume=stopped.last, imgsz=64, workers=0).args.imgsz == 64
+
+
+def test_data_with_other_classes_is_refused(stopped, tmp_path):
+    other = write_example(tmp_path / "other", train=8, val=2, size=(96, 72), classes=("circle", "square", "star"))
+    with pytest.raises(DatasetError, match="trained for the classes circle, square, triangle, and the data now has circle, square"):
+        Trainer(stopped.last, resume=True, data=other)
+
+
+def test_weights_alone_are_no_training(stopped, start):
+    for file in (stopped.best, start):
+        with pytest.raises(TrainingError, match="holds weights alone"):
+            Trainer(file, resume=True)
+
+
+def test_a_model_that_is_from_no_checkpoint_says_what_to_pass(example):
+    with pytest.raises(OptionError, match="load its last.pt, or pass resume="):
+        Trainer("yolo11n.yaml", data=example, resume=True)
+    with pytest.raises(ModelNotFoundError, match="no checkpoint at nothing.pt"):
+        Trainer("yolo11n.yaml", data=example, resume="nothing.pt")
+
+
+def test_a_damaged_state_is_told_in_a_line(stopped):
+    content = torch.load(stopped.last, weights_only=True)
+    del content["training"]["optimizer"]
+    torch.save(content, stopped.last)
+    with pytest.raises(TrainingError, match=r"last\.pt cannot be gone on from"):
+        Trainer(stopped.last, resume=True)
