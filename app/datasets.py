@@ -184,9 +184,8 @@ def _print_same(out: Console, same: Mapping[str, str]) -> None:
     for first in dict.fromkeys(same.values()):
         alike = [name for name, each in same.items() if each == first]
         if len(alike) > 1:
-            out.print(
-                f"{', '.join(alike[:-1])} and {alike[-1]} are the same pictures; '{command_name()} data split' parts a dataset of text files"
-            )
+            listed = f"{', '.join(alike[:-1])} and {alike[-1]}"
+            out.print(f"{listed} are the same pictures; '{command_name()} data split' parts a dataset of text files")
 
 
 def _held(pictures: int, objects: Mapping[int, int], names: Mapping[int, str]) -> str:

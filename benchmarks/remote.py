@@ -1,10 +1,10 @@
 """What a remote session costs a training, with its MLflow server killed for half of the epochs, and what is there in the end.
 
-    python benchmarks/remote.py [--epochs 20] [--model yolo11n.yaml] [--imgsz 160] [--data data.yaml] [--mode killed|slow|up ...]
+    python benchmarks/remote.py [--epochs 20] [--model yolo11n.yaml] [--imgsz 160] [--data data.yaml] [--mode killed slow up]
 
-A real `mlflow server` on this computer, and a training on a small synthetic set (or on `--data`). In mode `killed` the server is
-killed (SIGKILL) after a quarter of the epochs and started again after three quarters; in mode `slow` it stands behind a relay
-that lets through 20 kB a second; in mode `up` nothing happens to it. The cost is the time that the session's callbacks took in
+A real `mlflow server` on this computer, and a training on a small synthetic set (or on `--data`). In mode `killed` the server
+is killed (SIGKILL) after a quarter of the epochs and started again after three quarters; in mode `slow` it stands behind a relay
+that lets through 100 kB a second; in mode `up` nothing happens to it. The cost is the time that the session's callbacks took in
 the thread that trains, as the registry of callbacks measures it; the wait at the end of the training, for what is left to be
 sent, is told beside it. It ends with 1 if anything is missing on the server.
 """
@@ -30,7 +30,7 @@ from framehook.training.callbacks.remote import RemoteSession
 from framehook.training.data import write_example
 from framehook.training.trainer import Trainer
 
-SLOW: Final = 20_000
+SLOW: Final = 100_000
 """Bytes a second that the relay of mode `slow` lets through."""
 
 
@@ -109,6 +109,7 @@ class Trouble(Callback):
         self._server = server
 
     def on_fit_epoch_end(self, trainer: Any) -> None:
+        """An epoch is over."""
         done = trainer.epoch + 1
         if done == trainer.epochs // 4:
             self._server.kill()

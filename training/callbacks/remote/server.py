@@ -31,7 +31,10 @@ from framehook.inference.sources.addresses import redacted, short_name, slip_of_
 
 PartT = TypeVar("PartT")
 
-CHUNK: Final = 1 << 20
+CHUNK: Final = 1 << 16
+"""Bytes of a file that are sent at a time; each has the time-out to itself, so that a slow line is no silent one."""
+UPLOAD_TIMEOUT: Final = 300.0
+"""Seconds for the answer to a file: much of it may still be on its way then, and the server may have to pass it on."""
 MOST_ANSWER: Final = 8 << 20
 API: Final = "/api/2.0/mlflow/"
 ARTIFACTS: Final = "/api/2.0/mlflow-artifacts/artifacts/"
@@ -211,7 +214,8 @@ class Server:
             headers |= {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
         request = urllib.request.Request(self.url + path, data=content, headers=headers, method=method)
         try:
-            with self._opener.open(request, timeout=self._timeout) as answer:
+            timeout = self._timeout if body is None else max(self._timeout, UPLOAD_TIMEOUT)
+            with self._opener.open(request, timeout=timeout) as answer:
                 text = answer.read(MOST_ANSWER)
         except urllib.error.HTTPError as error:
             with error:
@@ -233,7 +237,7 @@ class Server:
         """What to make of a refusal."""
         said: dict[str, Any] = {}
         with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
-            read = json.loads(error.read(CHUNK))
+            read = json.loads(error.read(MOST_ANSWER))
             said = read if isinstance(read, dict) else {}
         text = one_line(said.get("message", ""))[:200] or http.client.responses.get(error.code, "")
         if said.get("error_code") == "RESOURCE_DOES_NOT_EXIST":
