@@ -1,11 +1,11 @@
-"""Is learning real, and what does the trainer cost? Three questions, each a command:
+"""Whether learning is real, and what the trainer costs.
 
     python benchmarks/training.py overfit --data shared/data          # 16 pictures of COCO by heart
     python benchmarks/training.py pedestrians --data shared/data      # from random weights, against a reference trainer
     python benchmarks/training.py speed                               # against a minimal loop of PyTorch
 
-`--data` is a folder with `coco_train/` (COCO json and pictures) and `clips/` (vtest.avi with its ground truth). Curves, tables and
-checkpoints are left in `--out`.
+`--data` is a folder with `coco_train/` (COCO json and pictures) and `clips/` (vtest.avi with its ground truth). Curves, tables
+and checkpoints are left in `--out`.
 """
 
 from __future__ import annotations
@@ -42,8 +42,9 @@ def overfit(data: Path, out: Path, workers: int) -> None:
     labelled = {each["image_id"] for each in whole["annotations"] if not each["iscrowd"]}
     images = sorted((each for each in whole["images"] if each["id"] in labelled), key=lambda each: each["id"])[:16]
     numbers = {each["id"] for each in images}
+    folder = data / "coco_train" / "images"
     few = {
-        "images": [{**each, "file_name": str((data / "coco_train" / "images" / each["file_name"]).absolute())} for each in images],
+        "images": [{**each, "file_name": str((folder / each["file_name"]).absolute())} for each in images],
         "annotations": [each for each in whole["annotations"] if each["image_id"] in numbers],
         "categories": whole["categories"],
     }
@@ -72,7 +73,8 @@ def overfit(data: Path, out: Path, workers: int) -> None:
         lrf=0.1, **STILL,
     )  # fmt: skip
     found = model.val(data=file, imgsz=320, split="val")
-    print(f"overfit: mAP50 {found.map50:.3f}, mAP50-95 {found.map:.3f} after {steps} steps, {(time.monotonic() - began) / 60:.1f} min")
+    minutes = (time.monotonic() - began) / 60
+    print(f"overfit: mAP50 {found.map50:.3f}, mAP50-95 {found.map:.3f} after {steps} steps, {minutes:.1f} min")
 
 
 def pedestrians(data: Path, out: Path, workers: int, epochs: int) -> None:
@@ -92,13 +94,15 @@ def pedestrians(data: Path, out: Path, workers: int, epochs: int) -> None:
     )  # fmt: skip
     found = model.val(data=file, imgsz=416)
     print("\n".join(report.lines()[:3]))
-    print(f"pedestrians: person AP50 {found.map50:.3f}, AP {found.map:.3f} after {epochs} epochs, {report.seconds / 60:.1f} min")
+    print(
+        f"pedestrians: person AP50 {found.map50:.3f}, AP {found.map:.3f} after {epochs} epochs, {report.seconds / 60:.1f} min"
+    )
 
 
 def write_pedestrians(clips: Path, folder: Path) -> Path:
     """Every second frame of 0-397 to train on, every fifth of 450-794 to measure by; people as they are labelled."""
     rows = np.loadtxt(clips / "vtest_gt.txt", delimiter=",", usecols=(0, 2, 3, 4, 5))
-    wanted = {number: "train" for number in range(0, 398, 2)} | {number: "val" for number in range(450, 795, 5)}
+    wanted = dict.fromkeys(range(0, 398, 2), "train") | dict.fromkeys(range(450, 795, 5), "val")
     for split in ("train", "val"):
         (folder / "images" / split).mkdir(parents=True, exist_ok=True)
         (folder / "labels" / split).mkdir(parents=True, exist_ok=True)
@@ -133,8 +137,8 @@ def speed(out: Path, workers: int, repeats: int = 5) -> None:
         figures = {each.__name__: each(file, out, workers) for each in (first, second)}
         ratios.append(figures["_minimal"][0] / figures["_trainer"][0])
         print(
-            f"  minimal {figures['_minimal'][0]:.3f} s a batch, trainer {figures['_trainer'][0]:.3f} s, ratio {ratios[-1]:.3f}, "
-            f"waited for pictures {figures['_minimal'][1]:.1%} and {figures['_trainer'][1]:.1%}",
+            f"  minimal {figures['_minimal'][0]:.3f} s a batch, trainer {figures['_trainer'][0]:.3f} s, ratio {ratios[-1]:.3f}; "
+            f"waited for pictures {figures['_minimal'][1]:.1%} and {figures['_trainer'][1]:.1%} of the time",
             flush=True,
         )
     print(f"speed: {statistics.median(ratios):.3f} of the minimal loop (median of {repeats})")

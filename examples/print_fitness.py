@@ -3,7 +3,7 @@
 from framehook import Model
 from framehook.training.data import write_example
 
-model = Model("yolo11n.yaml")
+model = Model("yolo11n.yaml")  # random weights, which find nothing yet after two epochs; a checkpoint does
 
 
 @model.on("on_fit_epoch_end")

@@ -58,7 +58,7 @@ class TrainEvent(StrEnum):
     PRETRAIN_ROUTINE_START = "on_pretrain_routine_start"
     """Options, dataset's description and network are there (`trainer.args`, `data`, `model`), and the folder `save_dir`."""
     PRETRAIN_ROUTINE_END = "on_pretrain_routine_end"
-    """Everything is set up: `ema`, `optimizer`, `scheduler`, `train_loader`, `validator`; a resumed training has its weights."""
+    """Everything is set up: `ema`, `optimizer`, `scheduler`, `train_loader`, `validator`; what is resumed has its weights."""
     START = "on_train_start"
     """Training begins."""
     EPOCH_START = "on_train_epoch_start"

@@ -62,7 +62,7 @@ class Validator:
     boxes are found; `on_val_end`, whatever happened since `on_val_start` was fired.
 
     Attributes:
-        args: The options in force.
+        args: The options in force. Between the runs of a training `plots` may be changed, by other options in their place.
         model: What is validated: a `Model`, or a `Detector`.
         names: Class number to class name, of the dataset; boxes in `preds` have these numbers.
         split: The pictures and their labels.

@@ -1,4 +1,5 @@
 import contextlib
+import dataclasses
 import io
 import json
 import logging
@@ -365,6 +366,17 @@ def test_curves_and_batches_are_drawn_in_a_folder(five, tmp_path, monkeypatch):
         "val_batch1_labels.jpg",
         "val_batch1_pred.jpg",
     ]
+
+
+def test_a_training_draws_when_it_asks_for_it(five, tmp_path):
+    folder = tmp_path / "train"
+    validator = Validator(detector(), split=five, training=True, save_dir=folder)
+    validator.run()
+    assert not folder.exists()
+    validator.args = dataclasses.replace(validator.args, plots=True)
+    validator.run()
+    assert (folder / "val_batch0_pred.jpg").is_file()
+    assert (folder / "confusion_matrix.png").is_file()
 
 
 def test_a_folder_that_nothing_was_saved_in_does_not_stay(five, tmp_path, monkeypatch):

@@ -8,6 +8,11 @@ report       what was found: for people, and for programs
 cache        what was found, kept for the next time
 sample       one labelled picture, and a split of them
 example      a small dataset that is drawn
+convert      from YOLO's text files to COCO's json, and back
+split        labelled pictures parted to train, validate and test with
+preview      pictures with their labels, in one
+yaml_file    the YAML file of a dataset that is made here
+new_folder   files that are there all together, or not at all
 """
 
 from importlib import import_module

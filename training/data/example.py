@@ -36,6 +36,7 @@ def write_example(
     size: tuple[int, int] = (320, 240),
     classes: Sequence[str] = ("circle", "square", "triangle"),
     seed: int = 0,
+    exist_ok: bool = False,
 ) -> Path:
     """Draw a dataset: coloured shapes on textured backgrounds, of all sizes, some partly behind others.
 
@@ -50,6 +51,7 @@ def write_example(
         size: (width, height) of the pictures in pixels.
         classes: Shapes to draw, out of circle, square, triangle, diamond, cross and star.
         seed: Other numbers give other pictures.
+        exist_ok: The folder may hold files: those of the same names are replaced.
 
     Returns:
         The `data.yaml` that describes it.
@@ -60,7 +62,7 @@ def write_example(
         RecordingError: it cannot be written.
     """
     _check(train=train, val=val, size=size, classes=classes, seed=seed)
-    with new_folder(folder) as made:
+    with new_folder(folder, exist_ok=exist_ok) as made:
         for number, (split, count) in enumerate({"train": train, "val": val}.items()):
             (made / "images" / split).mkdir(parents=True)
             (made / "labels" / split).mkdir(parents=True)
