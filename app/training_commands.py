@@ -158,7 +158,7 @@ def val(
         "max_det": max_det,
         "rect": rect or None,
         "workers": workers,
-        "plots": plots or None,
+        "plots": True if plots or save_dir is not None else None,  # who names a folder wants something in it
         "save_dir": save_dir,
     }
     options: ValArgs = {name: value for name, value in given.items() if value is not None}  # type: ignore[assignment]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, Unpack, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 import numpy.typing as npt
 
@@ -35,7 +35,7 @@ from framehook.export.target import choose_target
 from framehook.inference.backends.base import Tensor
 from framehook.inference.callbacks.registry import Callbacks
 from framehook.inference.decoders import DecoderSpec
-from framehook.inference.detector import Detector
+from framehook.inference.detector import Detector, HasDetector
 from framehook.inference.errors import ExportError, FramehookError, MissingDependencyError, RunError, one_line
 from framehook.inference.events import ExportEvent
 from framehook.inference.load import load_detector
@@ -52,18 +52,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("framehook")
 
 _TRACING: Final = threading.Lock()  # PyTorch's exporter keeps what it does in global variables
-
-
-@runtime_checkable
-class HasDetector(Protocol):
-    """A model as the facade has it: a detector, and the callbacks of its runs."""
-
-    callbacks: Callbacks
-
-    @property
-    def detector(self) -> Detector:
-        """What is exported."""
-        ...
 
 
 class Exporter:

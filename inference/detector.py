@@ -7,12 +7,14 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from framehook.inference.backends.base import Backend, Mode, Tensor
 from framehook.inference.boxes import Boxes
+from framehook.inference.callbacks.registry import Callbacks
 from framehook.inference.decoders.base import Candidates, Decoder
 from framehook.inference.decoders.metadata import baked_into, declared_stride
 from framehook.inference.decoders.nms import select, suppress
@@ -262,6 +264,18 @@ class Detector:
         for stale in list(self._idle)[:-MAX_SHAPES]:
             self._idle.pop(stale, None)
         self._idle.setdefault((size, batch), deque()).append(preprocessor)
+
+
+@runtime_checkable
+class HasDetector(Protocol):
+    """A model as the facade has it: a detector, and the callbacks of its runs."""
+
+    callbacks: Callbacks
+
+    @property
+    def detector(self) -> Detector:
+        """What is run, exported or validated."""
+        ...
 
 
 def _too_late(options: PredictOptions, baked: Mapping[str, float]) -> list[str]:

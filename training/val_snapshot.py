@@ -17,8 +17,7 @@ from framehook.training.metrics import DetectionMetrics
 from framehook.training.options import ValOptions
 
 if TYPE_CHECKING:
-    from framehook.inference.detector import Detector
-    from framehook.training.validator import HasDetector
+    from framehook.inference.detector import Detector, HasDetector
 
 
 @dataclass(frozen=True, slots=True, eq=False)

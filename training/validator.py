@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias, Unpack, runtime_checkable
+from typing import Any, Final, TypeAlias, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from framehook.inference.boxes import Boxes
 from framehook.inference.callbacks.registry import Callbacks
 from framehook.inference.decoders import DecoderSpec
-from framehook.inference.detector import Detector
+from framehook.inference.detector import Detector, HasDetector
 from framehook.inference.errors import OptionError, RecordingError, RunError
 from framehook.inference.events import ValEvent
 from framehook.inference.geometry import Letterbox
@@ -41,18 +41,6 @@ lay in the network's input."""
 STAGES: Final = ("preprocess", "inference", "loss", "postprocess")
 DRAWN: Final = 3
 """Batches, the first, of which labels and boxes are drawn."""
-
-
-@runtime_checkable
-class HasDetector(Protocol):
-    """A model as the facade has it: a detector, and the callbacks of its runs."""
-
-    callbacks: Callbacks
-
-    @property
-    def detector(self) -> Detector:
-        """What is validated."""
-        ...
 
 
 class Validator:

@@ -83,8 +83,9 @@ class Docks:
     def arrange(self) -> None:
         """Put all panels where they are at first: those of one area behind each other, the first in front."""
         first: dict[Area, QDockWidget] = {}
-        for dock, area in self._docks.values():
+        for dock, _ in self._docks.values():  # all, so that nothing of how they stood together has a say
             self._window.removeDockWidget(dock)
+        for dock, area in self._docks.values():
             self._window.addDockWidget(area, dock)
             dock.setFloating(False)
             dock.show()
@@ -97,7 +98,7 @@ class Docks:
         width, height = self._window.width(), self._window.height()
         for area, dock in first.items():
             sideways = area in (Area.LeftDockWidgetArea, Area.RightDockWidgetArea)
-            size = max(300, width // 4) if sideways else max(200, height // 4)
+            size = max(300, width // 4) if sideways else max(228, height // 4)
             way = Qt.Orientation.Horizontal if sideways else Qt.Orientation.Vertical
             self._window.resizeDocks([dock], [size], way)
 

@@ -24,7 +24,8 @@ from framehook.inference.events import TrainEvent, ValEvent
 from framehook.training.trainer import Trainer
 
 start, data, folder, what = sys.argv[1:]
-trainer = Trainer(start, data=data, save_dir=folder, epochs=2, imgsz=64, batch=4, nbs=8, workers=0, plots=False, warmup_epochs=0)
+options = dict(epochs=2, imgsz=64, batch=4, nbs=8, workers=0, plots=False, warmup_epochs=0)
+trainer = Trainer(start, data=data, save_dir=folder, **options)
 fired, everywhere, pictures = [], [], []
 for event in (*TrainEvent, *ValEvent):
     trainer.callbacks.add(event, lambda engine, event=event: fired.append(str(event)))
@@ -43,7 +44,7 @@ try:
     trainer.run()
 except Exception as raised:
     error = f"{type(raised).__name__}: {raised}"
-digest = hashlib.sha256(b"".join(value.numpy().tobytes() for value in trainer.model.state_dict().values())).hexdigest()
+digest = hashlib.sha256(b"".join(value.detach().numpy().tobytes() for value in trainer.model.parameters())).hexdigest()
 told = {"rank": trainer.rank, "fired": fired, "everywhere": everywhere, "error": error, "weights": digest, "pictures": pictures}
 open(f"{folder}-{trainer.rank}.json", "w").write(json.dumps(told))
 """

@@ -25,7 +25,8 @@ import sys, os, signal
 from framehook.training.trainer import Trainer
 
 start, data, folder, workers = sys.argv[1:]
-trainer = Trainer(start, data=data, save_dir=folder, epochs=4, imgsz=64, batch=8, nbs=16, workers=int(workers), plots=False, mixup=.2)
+options = dict(epochs=4, imgsz=64, batch=8, nbs=16, workers=int(workers), plots=False, mixup=0.2)
+trainer = Trainer(start, data=data, save_dir=folder, **options)
 
 def die(trainer):
     if trainer.epoch == 2 and trainer.batch_i == 1:
@@ -113,7 +114,9 @@ def test_what_came_before_cannot_be_changed(stopped):
 
 def test_data_with_other_classes_is_refused(stopped, tmp_path):
     other = write_example(tmp_path / "other", train=8, val=2, size=(96, 72), classes=("circle", "square", "star"))
-    with pytest.raises(DatasetError, match="trained for the classes circle, square, triangle, and the data now has circle, square"):
+    with pytest.raises(
+        DatasetError, match="for the classes circle, square, triangle, and the data now has circle, square, star"
+    ):
         Trainer(stopped.last, resume=True, data=other)
 
 
@@ -124,9 +127,9 @@ def test_weights_alone_are_no_training(stopped, start):
 
 
 def test_a_model_that_is_from_no_checkpoint_says_what_to_pass(example):
-    with pytest.raises(OptionError, match="load its last.pt, or pass resume="):
+    with pytest.raises(OptionError, match=r"load its last\.pt, or pass resume="):
         Trainer("yolo11n.yaml", data=example, resume=True)
-    with pytest.raises(ModelNotFoundError, match="no checkpoint at nothing.pt"):
+    with pytest.raises(ModelNotFoundError, match=r"no checkpoint at nothing\.pt"):
         Trainer("yolo11n.yaml", data=example, resume="nothing.pt")
 
 

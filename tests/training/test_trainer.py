@@ -181,7 +181,7 @@ def test_errors_of_the_end_come_with_what_ended_it(make):
         trainer.callbacks.add(event, lambda trainer, event=event: {}[event])
     with pytest.raises(ExceptionGroup) as raised:
         trainer.run()
-    told = str([each for each in _leaves(raised.value)])
+    told = str(_leaves(raised.value))
     assert all(event in told for event in ("on_train_batch_end", "on_train_end", "teardown"))
 
 
@@ -400,7 +400,7 @@ def test_weights_that_broke_are_taken_from_the_last_checkpoint(make, caplog):
 def test_a_training_that_breaks_down_again_and_again_ends_with_what_to_do(make):
     trainer = make(epochs=1, batch=1)
     spoil_outputs(trainer, lambda: True)
-    with pytest.raises(TrainingError, match="broke down at epoch 1.*lr0=.*framehook data check"):
+    with pytest.raises(TrainingError, match=r"broke down at epoch 1.*lr0=.*framehook data check"):
         trainer.run()
 
 
@@ -456,7 +456,7 @@ def test_a_last_checkpoint_that_cannot_be_written_is_an_error(make, monkeypatch)
         real(*given, **named)
 
     monkeypatch.setattr(save.torch, "save", full)
-    with pytest.raises(TrainingError, match="the last checkpoint cannot be written: .*last.pt is that of an earlier epoch"):
+    with pytest.raises(TrainingError, match=r"the last checkpoint cannot be written: .*last\.pt is that of an earlier epoch"):
         trainer.run()
     assert read_checkpoint(trainer.last).epoch == 0
 

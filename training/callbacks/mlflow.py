@@ -114,6 +114,7 @@ class _Deliveries:
         self._options = {key: str(value)[:500] for key, value in trainer.args.as_dict().items()}
         self._resumed = trainer.start_epoch > 0
         self._client: Any = None
+        self._number: str | None = None
         self._worker = BackgroundWorker("MLflow")
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -175,38 +176,40 @@ class _Deliveries:
 
     def _run(self) -> str:
         """The number of the run, which is made, or found again, when first asked for."""
-        tracker = self._tracker
-        if tracker.run_id is not None:
-            return tracker.run_id
         from mlflow.entities import Param
         from mlflow.tracking import MlflowClient
 
         if self._client is None:
-            self._client = MlflowClient(tracking_uri=tracker.uri)
-        found = self._found() if self._resumed else None
-        if found is None:
-            found = str(self._client.create_run(self._experiment_id(), run_name=self._name).info.run_id)
-            self._client.log_batch(found, params=[Param(key, value) for key, value in self._options.items()])
-            with contextlib.suppress(OSError):  # it is not found again then
-                self._kept.write_text(found)
-        else:
-            self._client.update_run(found, status="RUNNING")
-        tracker.run_id = found
-        return found
+            self._client = MlflowClient(tracking_uri=self._tracker.uri)
+        if self._number is None:
+            self._number = self._found() or self._made()
+            self._tracker.run_id = self._number
+        if self._options:
+            self._client.log_batch(self._number, params=[Param(key, value) for key, value in self._options.items()])
+            self._options = {}
+        return self._number
+
+    def _made(self) -> str:
+        number = str(self._client.create_run(self._experiment_id(), run_name=self._name).info.run_id)
+        with contextlib.suppress(OSError):  # it is not found again then
+            self._kept.write_text(number)
+        return number
 
     def _found(self) -> str | None:
         """The run of the training that is resumed, if it is still there."""
         from mlflow.exceptions import MlflowException
 
-        try:
-            kept = self._kept.read_text().strip()
-            return str(self._client.get_run(kept).info.run_id)
-        except OSError:
+        if not self._resumed or not self._kept.is_file():
             return None
+        number = self._kept.read_text().strip()
+        try:
+            self._client.update_run(number, status="RUNNING")
         except MlflowException as error:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
+        self._options = {}  # it has those it was begun with, which cannot be changed
+        return number
 
     def _experiment_id(self) -> str:
         from mlflow.exceptions import MlflowException

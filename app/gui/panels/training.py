@@ -191,17 +191,17 @@ class TrainingPanel(QWidget):
 
     def _make_progress(self) -> QWidget:
         page = QWidget()
-        self._title = _line("What is trained")
+        self._title = _Line("What is trained")
         font = self._title.font()
         font.setBold(True)
         self._title.setFont(font)
-        self._stage = _line("What is going on")
+        self._stage = _Line("What is going on")
         self.progress = QProgressBar()
         self.progress.setAccessibleName("Progress of the training")
         self.progress.setTextVisible(False)
         self.progress.setMaximumHeight(12)
-        self._losses = _line("Losses")
-        self._accuracy = _line("Accuracy")
+        self._losses = _Line("Losses")
+        self._accuracy = _Line("Accuracy")
         self.problem = Told()
         self.stop_button = _button("Stop", "", self.stop)
         self.resume_button = _button("Go on", "Go on with this training where it was stopped", self._resume)
@@ -256,15 +256,15 @@ class TrainingPanel(QWidget):
             self.sample.show_sample(self._shown.sample)
 
     def _show_facts(self, state: TrainingState) -> None:
-        _set_text(self._title, f"{self._way} ({state.device})" if state.device else self._way)
-        _set_text(self._stage, _stage(state))
+        self._title.say(f"{self._way} ({state.device})" if state.device else self._way)
+        self._stage.say(_stage(state))
         fraction = state.fraction if state.going_on else float(state.error is None)
         self.progress.setRange(0, 0 if fraction is None else _STEPS)
         self.progress.setValue(round((fraction or 0.0) * _STEPS))
         figures = state.losses or (state.history[-1].figures if state.history else {})
         losses = {key.partition("/")[2].removesuffix("_loss"): value for key, value in figures.items() if key.startswith(TRAIN)}
-        _set_text(self._losses, ", ".join(f"{name} {_figure(value)}" for name, value in losses.items()))
-        _set_text(self._accuracy, _accuracy(state))
+        self._losses.say(", ".join(f"{name} {_figure(value)}" for name, value in losses.items()))
+        self._accuracy.say(_accuracy(state))
 
     def _show_buttons(self, state: TrainingState) -> None:
         weights = state.best or state.last
@@ -360,13 +360,33 @@ def _figure(value: float) -> str:
     return f"{value:.3f}" if math.isfinite(value) else "no number"
 
 
-def _line(name: str) -> QLabel:
-    label = QLabel()
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setWordWrap(True)
-    label.setAccessibleName(name)
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-    return label
+class _Line(QLabel):
+    """A line of text, which is cut short in its middle where there is no room; the tooltip has all of it then."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._whole = ""
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setAccessibleName(name)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def say(self, text: str) -> None:
+        """Show a text; nothing where it is empty."""
+        if text != self._whole:  # to set a text has the whole panel laid out anew
+            self._whole = text
+            self.setAccessibleDescription(text)
+            self.setVisible(bool(text))
+            self._fit()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        shown = self.fontMetrics().elidedText(self._whole, Qt.TextElideMode.ElideMiddle, self.width())
+        if shown != self.text():
+            self.setText(shown)
+            self.setToolTip(self._whole if shown != self._whole else "")
 
 
 def _button(text: str, tip: str, clicked: Callable[[], object]) -> QPushButton:
@@ -375,10 +395,3 @@ def _button(text: str, tip: str, clicked: Callable[[], object]) -> QPushButton:
     button.setAutoDefault(True)  # Enter presses it, as Space does
     button.clicked.connect(lambda: clicked())
     return button
-
-
-def _set_text(label: QLabel, text: str) -> None:
-    """Only where it changes: to set a text has the whole panel laid out anew."""
-    if label.text() != text:
-        label.setText(text)
-        label.setVisible(bool(text))

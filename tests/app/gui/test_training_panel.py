@@ -17,6 +17,7 @@ from PyQt6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
+    QScrollBar,
 )
 
 from framehook.app.gui.panels.training import TrainingPanel
@@ -156,6 +157,11 @@ def test_the_example_set_is_drawn_and_chosen(qtbot, panel, tmp_path):
     assert path.is_relative_to(tmp_path / "saved")
     assert there(panel, "Make the example set")[0].isEnabled()
     assert button(panel, "Start training").hasFocus()
+    with qtbot.waitSignal(panel.form.wanted) as wanted:
+        panel.form.submit()
+    source, options = wanted.args
+    assert source == "yolo11n.yaml"
+    assert options["nbs"] == options["batch"] == 8  # else each epoch would be a single step
 
 
 def test_an_example_set_that_cannot_be_drawn_is_said(qtbot, panel, tmp_path):
@@ -264,23 +270,24 @@ def test_a_training_that_does_not_end_when_it_is_told_to_is_ended_at_once(qtbot,
     assert button(panel, "Watch it live").isEnabled()
 
 
-def test_a_training_that_was_stopped_goes_on_where_it_was(qtbot, panel, play, tmp_path):
+def test_a_training_that_was_stopped_goes_on_where_it_was(qtbot, make_panel, tmp_path):
     wanted = []
-    play(BEGIN, epoch(1), *FILES, {"wait": "stop"}, {"done": {"why": "stop"}})
-    wait_for(qtbot, panel, "best mAP50-95")
-    button(panel, "Stop").click()
-    wait_for(qtbot, panel, "Trained 1 epoch; it was stopped")
 
     def train(source, options, *rest, **how):
         wanted.append((source, options, [each.epoch for each in how["history"]]))
-        return TrainingJob(source, {"data": str(tmp_path / "said.json")}, *rest, command=COMMAND, **how)
+        return TrainingJob(source, {"data": str(tmp_path / "said.json"), **options}, *rest, command=COMMAND, **how)
 
-    panel._train = train
+    panel = make_panel(train=train)
+    script(panel, tmp_path, BEGIN, epoch(1), *FILES, {"wait": "stop"}, {"done": {"why": "stop"}})
+    button(panel, "Start training").click()
+    wait_for(qtbot, panel, "best mAP50-95")
+    button(panel, "Stop").click()
+    wait_for(qtbot, panel, "Trained 1 epoch; it was stopped")
     (tmp_path / "said.json").write_text(json.dumps([{**BEGIN, "epoch": 2}, epoch(2), {"done": {"why": "epochs"}}]))
     button(panel, "Go on").click()
     wait_for(qtbot, panel, "Trained 2 epochs")
     last = str(tmp_path / "saved" / "trained" / "train" / "last.pt")
-    assert wanted == [(last, {"resume": last}, [1])]
+    assert wanted[1:] == [(last, {"resume": last}, [1])]
 
 
 def test_a_failure_is_told_in_one_line_and_can_be_mended(qtbot, bridge, panel, play):
@@ -352,7 +359,8 @@ def test_nothing_is_cut_off_below_the_picture_or_beside_it(qtbot, make_panel, tm
 
     def cut_off():
         parts = [each for kind in (QPushButton, QLabel) for each in panel.findChildren(kind) if each.isVisible()]
-        return [each.text() for each in parts if not panel.rect().contains(each.geometry().translated(
+        scrolls = [each for each in panel.findChildren(QScrollBar) if each.isVisible()]
+        return scrolls + [each.text() for each in parts if not panel.rect().contains(each.geometry().translated(
                     each.parentWidget().mapTo(panel, each.parentWidget().rect().topLeft())))
                 or (isinstance(each, QPushButton) and each.width() < each.sizeHint().width())]  # fmt: skip
 
