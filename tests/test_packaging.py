@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = ("framehook", "app", "export", "inference", "training", "tests")
 PACKAGED = {
     "framehook/__init__.py",
     "framehook/py.typed",
@@ -20,10 +21,13 @@ PACKAGED = {
     "framehook/app/gui/launch.py",
     "framehook/app/gui/panels/objects.py",
     "framehook/app/session/session.py",
+    "framehook/export/exporter.py",
     "framehook/inference/predictor.py",
     "framehook/inference/sources/testsrc.py",
     "framehook/inference/assets/person320.onnx",
     "framehook/inference/assets/person320.md",
+    "framehook/training/trainer.py",
+    "framehook/training/callbacks/csv_logger.py",
 }
 
 
@@ -41,7 +45,7 @@ def sources(tmp_path_factory):
     """A copy of what the repository holds, links as links, so that building leaves nothing in the checkout."""
     copy = tmp_path_factory.mktemp("sources") / "framehook"
     copy.mkdir()
-    for path in [each for each in ROOT.iterdir() if each.is_file() or each.name in ("framehook", "app", "inference", "tests")]:
+    for path in [each for each in ROOT.iterdir() if each.is_file() or each.name in FOLDERS]:
         name = path.name
         if path.is_dir():
             shutil.copytree(path, copy / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))

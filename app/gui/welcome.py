@@ -54,6 +54,8 @@ class WelcomeScreen(QScrollArea):
     """To type an address."""
     other_requested = pyqtSignal()
     """To choose among everything that can be opened."""
+    train_requested = pyqtSignal()
+    """To train a model."""
     recent_requested = pyqtSignal(str)
     """Something that was opened before, as `Store.recent` has it."""
 
@@ -120,6 +122,13 @@ class WelcomeScreen(QScrollArea):
         other = self._other = _Link("add", "Screens, other cameras and a test scene…")
         other.setToolTip("Choose among everything that can be opened, with a preview")
         other.clicked.connect(self.other_requested)
+        train = self._train = _Link("performance", "Train a model on pictures of your own…")
+        train.setToolTip("Choose a dataset, watch a model learn, and run it here")
+        train.clicked.connect(self.train_requested)
+        links = QVBoxLayout()
+        links.setSpacing(0)
+        links.addWidget(other, 0, Qt.AlignmentFlag.AlignLeft)
+        links.addWidget(train, 0, Qt.AlignmentFlag.AlignLeft)
 
         self._recent = QVBoxLayout()
         self._recent.setSpacing(0)
@@ -130,7 +139,7 @@ class WelcomeScreen(QScrollArea):
         column.setSpacing(14)
         column.addLayout(head)
         column.addLayout(self._ways)
-        column.addWidget(other, 0, Qt.AlignmentFlag.AlignLeft)
+        column.addLayout(links)
         column.addLayout(self._recent)
         column.addWidget(drop)
         middle = QWidget()
@@ -176,7 +185,7 @@ class WelcomeScreen(QScrollArea):
         viewport = self.viewport()
         room = self.width() if viewport is None else viewport.width()
         self._arrange(2 if room >= _TWO else 1)
-        for widget in (self._other, *(self._at(place) for place in range(self._recent.count()))):
+        for widget in (self._other, self._train, *(self._at(place) for place in range(self._recent.count()))):
             if isinstance(widget, _Link):
                 widget.fit(room - 2 * _SIDE)
 

@@ -205,6 +205,7 @@ class MainWindow(QMainWindow):
         self._welcome.file_requested.connect(self.actions_by_name["open_file"].trigger)
         self._welcome.url_requested.connect(self.actions_by_name["open_address"].trigger)
         self._welcome.other_requested.connect(self.actions_by_name["open_source"].trigger)
+        self._welcome.train_requested.connect(self.actions_by_name["train"].trigger)
         self._welcome.recent_requested.connect(self.handlers.open_spec)
         self.zones.draw_requested.connect(lambda what: self.actions_by_name[f"draw_{what}"].trigger())
         for panel in (self._transport, self.zones):

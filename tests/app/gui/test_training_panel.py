@@ -378,7 +378,14 @@ def test_nothing_is_cut_off_below_the_picture_or_beside_it(qtbot, make_panel, tm
 # In the window ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it looks into /proc")
+def test_the_first_screen_leads_to_it(qtbot, window):
+    window.docks.panel("Training").hide()
+    button(window, "Train a model on pictures of your own…").click()
+    qtbot.waitUntil(lambda: window.training.isVisible(), timeout=WAIT)
+    assert field(window, "Dataset").hasFocus()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a process cannot be asked for like this")
 def test_a_training_ends_with_the_window(qtbot, window, tmp_path):
     pytest.importorskip("torch")
     window.training.begin("yolo11n.yaml", {"data": str(tmp_path / "data.yaml")})

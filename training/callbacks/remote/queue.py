@@ -63,6 +63,10 @@ class Entry:
     saved: bool = True
 
 
+def _precedence(entry: Entry) -> tuple[int, bool, str]:
+    return _URGENCY[entry.kind], not entry.content.get("first", False), entry.name
+
+
 @dataclass(slots=True)
 class _Names:
     """Names of entries that sort by time, also where the clock is set back."""
@@ -152,9 +156,12 @@ class DiskQueue:
         return True
 
     def batch(self) -> Sequence[Entry]:
-        """What is to be sent next, in one request: figures first, as many as go together, then a file, at last the status."""
+        """What is to be sent next, in one request: figures, as many as go together, then a file, at last the status.
+
+        A file whose content says `"first": true` goes before others: the best model before the newest checkpoint, which is larger.
+        """
         with self.changed:
-            waiting = sorted(self._entries.values(), key=lambda each: (_URGENCY[each.kind], each.name))
+            waiting = sorted(self._entries.values(), key=_precedence)
         if not waiting or waiting[0].kind is not Kind.FIGURES:
             return waiting[:1]
         chosen: list[Entry] = []

@@ -349,7 +349,9 @@ class _Training:
         identity = (said.st_ino, said.st_size, said.st_mtime_ns)
         if self._queued.get(path.name) == identity:
             self.queue.put(Kind.FIGURES, {"tags": tags})
-        elif self.queue.put(Kind.FILE, {"to": f"weights/{path.name}", "tags": tags}, file=path):
+        elif self.queue.put(
+            Kind.FILE, {"to": f"weights/{path.name}", "tags": tags, "first": path.name == "best.pt"}, file=path
+        ):
             self._queued[path.name] = identity
 
     def _tell_what_is_left(self) -> None:

@@ -47,6 +47,15 @@ def test_figures_go_before_files_and_how_it_ended_goes_last(tmp_path):
     assert list((tmp_path / "queue").iterdir()) == []
 
 
+def test_a_file_that_is_to_be_first_goes_before_files_that_wait_longer(tmp_path):
+    model = tmp_path / "best.pt"
+    model.write_bytes(b"weights")
+    queue = DiskQueue(tmp_path / "queue", limit=ROOM)
+    queue.put(Kind.FILE, {"to": "weights/last.pt"}, file=model)
+    queue.put(Kind.FILE, {"to": "weights/best.pt", "first": True}, file=model)
+    assert [each.content["to"] for each in queue.batch()] == ["weights/best.pt"]
+
+
 def test_a_request_holds_no_more_than_a_server_takes(tmp_path):
     queue = DiskQueue(tmp_path, limit=ROOM)
     for step in range(150):
