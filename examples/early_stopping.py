@@ -16,6 +16,6 @@ def stop_when_low(trainer):
 
 
 data = write_example("shapes", train=16, val=4, size=(96, 72), exist_ok=True)
-report = model.train(data=data, epochs=20, imgsz=64, batch=8, workers=0, plots=False, save_dir="runs/early")
+report = model.train(data=data, epochs=20, imgsz=64, batch=8, nbs=8, lr0=0.005, mosaic=0.0, workers=0, plots=False)
 print(f"{report.epochs} epochs, ended by '{report.why}'; the losses went from {first[0]:.1f} to {first[-1]:.1f}")
 print(f"weights are in {report.best}")

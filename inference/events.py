@@ -72,7 +72,7 @@ class TrainEvent(StrEnum):
     BATCH_END = "on_train_batch_end"
     """`trainer.loss`, `loss_items` and `tloss` (the means of the epoch so far) are those of the batch."""
     EPOCH_END = "on_train_epoch_end"
-    """All batches of the epoch are done; nothing was validated or saved. `trainer.lr` is that of the next epoch."""
+    """All batches of the epoch are done; nothing was validated or saved."""
     FIT_EPOCH_END = "on_fit_epoch_end"
     """The epoch was validated and saved: `trainer.metrics`, `fitness`, `best_fitness`, `epoch_time`."""
     MODEL_SAVE = "on_model_save"

@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+# Test processes that run side by side would fight for the cores, each with as many threads as there are.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parents[1]
 GRACE = 2.0
 """Seconds in which the threads of a test must end; a reader of a camera that hangs is abandoned, and ends later by itself."""

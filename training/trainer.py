@@ -346,7 +346,6 @@ class Trainer:
         if not done:
             return  # it was stopped before the first
         self._done = self.epoch + 1
-        self._schedule.end_epoch()
         self.callbacks.fire(TrainEvent.EPOCH_END, self)
         if self._processes.main:
             self._validate()
@@ -357,6 +356,7 @@ class Trainer:
         self.stop = self._processes.any(self.stop)
         self.epoch_time = time.monotonic() - began
         self.callbacks.fire(TrainEvent.FIT_EPOCH_END, self)
+        self._schedule.end_epoch()
 
     def _batches(self) -> int:
         """All batches of the epoch, once more with smaller ones if memory is short; how many there were."""
@@ -625,6 +625,7 @@ class Trainer:
         self.model.load_state_dict(state.model)
         self.optimizer.load_state_dict(dict(state.optimizer))
         self.scheduler.load_state_dict(dict(state.scheduler))
+        self._schedule.end_epoch()  # a checkpoint is written before
         self._steps.load_state(state.scaler)
         torch.set_rng_state(state.random)
         if state.random_gpu is not None and self.device.type == "cuda":

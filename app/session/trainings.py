@@ -132,7 +132,7 @@ class TrainingJob:
         changed: Callable[[], None],
         *,
         note: Tell | None = None,
-        history: Sequence[EpochFigures] = (),
+        before: TrainingState | None = None,
         command: Sequence[str] | None = None,
     ) -> None:
         """Begin.
@@ -142,7 +142,7 @@ class TrainingJob:
             options: See `TrainOptions`.
             changed: Called, from the thread, whenever `state` has changed.
             note: Handed what the library logs meanwhile, from the thread.
-            history: The epochs before, of a training that is gone on with.
+            before: How the training stood that is gone on with.
             command: What to run as the process, in place of `CHILD`.
 
         Raises:
@@ -151,7 +151,10 @@ class TrainingJob:
         """
         TrainOptions.build(options)
         check_installed()
-        self.state = TrainingState(history=tuple(history))
+        self.state = TrainingState()
+        if before is not None:
+            kept = {name: getattr(before, name) for name in ("history", "epochs", "folder", "best", "last", "sample")}
+            self.state = replace(self.state, **kept)
         self._changed = changed
         self._note = note
         self._command = python_module(CHILD) if command is None else list(command)

@@ -32,7 +32,7 @@ from framehook.app.gui.panels.transport import in_words
 from framehook.app.gui.settings_store import Store
 from framehook.app.gui.told import Told
 from framehook.app.session.state import Level
-from framehook.app.session.trainings import MAP, MAP50, TRAIN, EpochFigures, TrainingJob, TrainingState, free_folder
+from framehook.app.session.trainings import MAP, MAP50, TRAIN, TrainingJob, TrainingState, free_folder
 from framehook.inference.errors import FramehookError, one_line
 
 TRAINED: Final = "trained"
@@ -99,7 +99,7 @@ class TrainingPanel(QWidget):
         """Train, from a checkpoint or an architecture."""
         folder = free_folder(self._bridge.session.folder / TRAINED)
         try:
-            self._start(source, {**options, "save_dir": str(folder)}, ())
+            self._start(source, {**options, "save_dir": str(folder)}, None)
         except FramehookError as error:
             self.form.refuse(one_line(error))
             return
@@ -111,14 +111,14 @@ class TrainingPanel(QWidget):
         if self._shown is None or self._shown.last is None:
             return
         try:
-            self._start(str(self._shown.last), {"resume": str(self._shown.last)}, self._shown.history)
+            self._start(str(self._shown.last), {"resume": str(self._shown.last)}, self._shown)
         except FramehookError as error:
             self.problem.tell(Level.ERROR, one_line(error))
             return
         self._show_progress()
 
-    def _start(self, source: str, options: dict[str, Any], history: tuple[EpochFigures, ...]) -> None:
-        self._job = self._train(source, options, self._tell, note=self._bridge.session.note, history=history)
+    def _start(self, source: str, options: dict[str, Any], before: TrainingState | None) -> None:
+        self._job = self._train(source, options, self._tell, note=self._bridge.session.note, before=before)
         self.destroyed.connect(self._job.leave)
 
     def _show_progress(self) -> None:
@@ -271,7 +271,8 @@ class TrainingPanel(QWidget):
         name = "" if weights is None else weights.name
         self.stop_button.setVisible(state.going_on)
         self.again_button.setVisible(not state.going_on)
-        self.resume_button.setVisible(not state.going_on and state.last is not None and state.epoch < state.epochs)
+        unfinished = state.last is not None and state.epoch < state.epochs and state.report.get("why") != "patience"
+        self.resume_button.setVisible(not state.going_on and unfinished)
         self.stop_button.setEnabled(True)
         self.stop_button.setText("Stop now" if state.stopping else "Stop")
         self.stop_button.setToolTip(

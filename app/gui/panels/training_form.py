@@ -225,7 +225,7 @@ class TrainingForm(QWidget):
             self.start.addItem(icon("model"), f"{Path(file).name} ({title})", file)
             self.start.setItemData(self.start.count() - 1, file, Qt.ItemDataRole.ToolTipRole)
         for name in known_architectures():
-            self.start.addItem(f"{name}, from random weights", f"{name}.yaml")
+            self.start.addItem(f"{name}, untrained", f"{name}.yaml")
         self.start.blockSignals(before)
         place = self.start.findData(chosen or self._open)
         self.start.setCurrentIndex(place if place >= 0 else self.start.findData(f"{FIRST}.yaml"))

@@ -117,13 +117,13 @@ def there(panel, text):
 def test_architectures_and_checkpoints_are_offered_and_the_open_model_first(bridge, panel, tmp_path, store):
     start = field(panel, "Start from")
     offered = [start.itemText(place) for place in range(start.count())]
-    assert start.currentText() == "yolo11n, from random weights"
-    assert "yolo26n, from random weights" in offered
+    assert start.currentText() == "yolo11n, untrained"
+    assert "yolo26n, untrained" in offered
     for name in ("mine.pt", "other.onnx"):
         (tmp_path / name).write_bytes(b"a model")
         tell(bridge, model=ModelFacts(name, tmp_path / name, "cpu", {}, "", ""))
-        assert start.itemText(0) == ("mine.pt (the open model)" if name == "mine.pt" else "yolov8n, from random weights")
-    assert start.currentText() == "yolo11n, from random weights"
+        assert start.itemText(0) == ("mine.pt (the open model)" if name == "mine.pt" else "yolov8n, untrained")
+    assert start.currentText() == "yolo11n, untrained"
 
 
 def test_a_checkpoint_that_was_browsed_for_is_started_from(qtbot, panel, play, tmp_path):
@@ -192,11 +192,11 @@ def test_a_missing_package_is_said_at_once_with_what_to_install(make_panel, monk
 
 def test_what_was_chosen_last_is_offered_again(qtbot, panel, play, make_panel, tmp_path):
     start = field(panel, "Start from")
-    start.setCurrentIndex(start.findText("yolo26s, from random weights"))
+    start.setCurrentIndex(start.findText("yolo26s, untrained"))
     play(BEGIN, {"wait": "stop"})
     wait_for(qtbot, panel, "yolo26s on said.json")
     other = make_panel()
-    assert field(other, "Start from").currentText() == "yolo26s, from random weights"
+    assert field(other, "Start from").currentText() == "yolo26s, untrained"
     assert field(other, "Dataset").text() == str(tmp_path / "said.json")
 
 
@@ -274,7 +274,7 @@ def test_a_training_that_was_stopped_goes_on_where_it_was(qtbot, make_panel, tmp
     wanted = []
 
     def train(source, options, *rest, **how):
-        wanted.append((source, options, [each.epoch for each in how["history"]]))
+        wanted.append((source, options, how["before"]))
         return TrainingJob(source, {"data": str(tmp_path / "said.json"), **options}, *rest, command=COMMAND, **how)
 
     panel = make_panel(train=train)
@@ -287,7 +287,9 @@ def test_a_training_that_was_stopped_goes_on_where_it_was(qtbot, make_panel, tmp
     button(panel, "Go on").click()
     wait_for(qtbot, panel, "Trained 2 epochs")
     last = str(tmp_path / "saved" / "trained" / "train" / "last.pt")
-    assert wanted[1:] == [(last, {"resume": last}, [1])]
+    ((source, options, before),) = wanted[1:]
+    assert (source, options) == (last, {"resume": last})
+    assert [each.epoch for each in before.history] == [1]
 
 
 def test_a_failure_is_told_in_one_line_and_can_be_mended(qtbot, bridge, panel, play):

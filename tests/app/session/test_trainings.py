@@ -182,8 +182,16 @@ def test_a_picture_that_cannot_be_read_is_passed_over(play):
 def test_an_epoch_that_begins_again_takes_the_place_of_the_one_before(play):
     state = play(epoch(1, 3.0), epoch(2, 2.0), epoch(2, 1.0), {"done": {}}).end()
     assert [(each.epoch, each.figures["train/box_loss"]) for each in state.history] == [(1, 3.0), (2, 1.0)]
-    state = play(epoch(2, 0.5), {"done": {}}, history=state.history).end()
+
+
+def test_a_training_that_is_gone_on_with_keeps_what_there_was(play):
+    before = play(BEGIN, epoch(1, 3.0), {"write": "last.pt"}, {"last": "last.pt"}, {"done": {}}).end()
+    watch = play({"wait": "stop"}, epoch(2, 0.5), {"done": {}}, before=before)
+    assert watch.job.state.last == before.last
+    watch.job.stop()
+    state = watch.end()
     assert [(each.epoch, each.figures["train/box_loss"]) for each in state.history] == [(1, 3.0), (2, 0.5)]
+    assert (state.last, state.folder, state.epochs) == (before.last, before.folder, 3)
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ class DiskQueue:
     def batch(self) -> Sequence[Entry]:
         """What is to be sent next, in one request: figures, as many as go together, then a file, at last the status.
 
-        A file whose content says `"first": true` goes before others: the best model before the newest checkpoint, which is larger.
+        A file whose content says `"first": true` goes before others: the best model before a newest checkpoint.
         """
         with self.changed:
             waiting = sorted(self._entries.values(), key=_precedence)
