@@ -126,6 +126,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=None, help="a dataset; left out, 64 synthetic pictures")
     parser.add_argument("--mode", choices=("killed", "slow", "up"), nargs="+", default=["killed"])
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server does not outlive this
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         data = args.data or write_example(folder / "shapes", train=64, val=16, size=(160, 120))
