@@ -43,14 +43,15 @@ class Talk:
             while line:
                 line = line[self._out.write(line) or 0 :]
 
-    def listen(self, heard: Callable[[Any], None]) -> None:
+    def listen(self, heard: Callable[[Any], None] | None = None) -> None:
         """Have each further line handed to `heard`, on a thread; when they end, so does the process, with an interrupt."""
         threading.Thread(target=self._listen, args=(heard,), name="framehook-talk", daemon=True).start()
 
-    def _listen(self, heard: Callable[[Any], None]) -> None:
+    def _listen(self, heard: Callable[[Any], None] | None) -> None:
         for line in self._in:
             with contextlib.suppress(ValueError):
-                heard(json.loads(line))
+                if heard is not None:
+                    heard(json.loads(line))
         self.gone = True
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for printed in (1, 2):  # to print would fail, and keep what is to be finished from being so

@@ -22,6 +22,10 @@ BIASES: Final = 2
 """Number of the parameter group of biases."""
 
 
+LEAST_STEPS: Final = 10
+"""Steps of an epoch at least: gradients of a small dataset are accumulated less, or it would learn next to nothing."""
+
+
 class Chosen(NamedTuple):
     """Which optimizer it is to be: its name and first learning rate."""
 
@@ -33,6 +37,17 @@ def choose_optimizer(options: TrainOptions, *, steps: int) -> Chosen:
     """What `optimizer` and `lr0` come to for a training of so many steps of the optimizer."""
     name = options.optimizer if options.optimizer != "auto" else "AdamW" if steps < SHORT else "SGD"
     return Chosen(name, FIRST_RATES[name] if options.lr0 is None else options.lr0)
+
+
+def batches_a_step(options: TrainOptions, *, batch: int, batches: int) -> int:
+    """Batches whose gradients make one step after the warm-up.
+
+    Args:
+        options: Its `nbs` is the number of pictures that a step is to see.
+        batch: Pictures of a batch, of all processes together.
+        batches: Batches of an epoch.
+    """
+    return max(min(round(options.nbs / batch), batches // LEAST_STEPS), 1)
 
 
 def make_optimizer(net: nn.Module, chosen: Chosen, *, momentum: float, weight_decay: float) -> Optimizer:

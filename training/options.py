@@ -105,7 +105,7 @@ class TrainOptions:
         warmup_momentum: Momentum at the first step.
         warmup_bias_lr: Learning rate of biases at the first step of SGD.
         clip: Largest norm of all gradients together; 0 not to clip.
-        nbs: Nominal batch: gradients of smaller batches are accumulated up to it.
+        nbs: Nominal batch: gradients of smaller batches are accumulated up to it, where an epoch then still has ten steps.
         box, cls, dfl: Weights of the losses of boxes, classes and distributions.
         hsv_h, hsv_s, hsv_v: Largest change of hue, saturation and value, as shares.
         degrees: Largest rotation.

@@ -28,7 +28,7 @@ from framehook.training.dataset import TrainingSet
 from framehook.training.ema import ModelEMA
 from framehook.training.loader import TrainLoader
 from framehook.training.losses import DetectionLoss
-from framehook.training.optimizers import Schedule, choose_optimizer, make_optimizer
+from framehook.training.optimizers import Schedule, batches_a_step, choose_optimizer, make_optimizer
 from framehook.training.options import TrainArgs, TrainOptions
 from framehook.training.processes import Processes
 from framehook.training.report import TrainReport
@@ -633,7 +633,7 @@ class Trainer:
 
     @property
     def _full_accumulate(self) -> int:
-        return max(round(self.args.nbs / (self.batch_size * self.world)), 1)
+        return batches_a_step(self.args, batch=self.batch_size * self.world, batches=len(self.train_loader))
 
     def _make_loader(self) -> TrainLoader:
         options = self.args

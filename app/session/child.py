@@ -55,6 +55,10 @@ class Child:
         with self._writing, contextlib.suppress(OSError):
             self._process.stdin.close()
 
+    def terminate(self) -> None:
+        """Kill it; what it was writing is left as it is."""
+        self._process.terminate()
+
     def said(self) -> Iterator[dict[str, Any]]:
         """What it says, until it has said all."""
         assert self._process.stdout is not None

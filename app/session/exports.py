@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
-import subprocess
-import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+from framehook.app.session.child import Child, python_module
 from framehook.export.options import ExportOptions
 from framehook.export.partial import PartialFile
 from framehook.inference.errors import ExportError, MissingDependencyError, one_line
@@ -23,9 +20,7 @@ from framehook.inference.load import CHECKPOINTS, DESCRIPTIONS
 NEEDED: Final = ("onnx", "onnxslim")
 NEEDED_BY_CHECKPOINTS: Final = ("torch", "onnxscript")
 """Packages without which nothing, and no PyTorch network, can be exported."""
-_KEPT: Final = 8_000
-"""Bytes of what the process printed last that are kept."""
-_PATIENCE: Final = 1.0
+CHILD: Final = "framehook.app.export_child"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,31 +100,28 @@ class ExportJob:
         self.state = ExportState()
         self._changed = changed
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self._cancelled = False
         self._target: Path | None = None
-        self._wanted = json.dumps(
-            {
-                "spec": None if spec is None else str(spec),
-                "source": {"device": device, "decoder": decoder, "architecture": architecture},
-                "options": dict(options),
-            },
-            default=str,
-        )
+        self._wanted = {
+            "spec": None if spec is None else str(spec),
+            "source": {"device": device, "decoder": decoder, "architecture": architecture},
+            "options": dict(options),
+        }
         self._thread = threading.Thread(target=self._work, name="framehook-export", daemon=True)
         self._thread.start()
 
     @property
     def pid(self) -> int | None:
         """The number of its process; None before it is started."""
-        return None if self._process is None else self._process.pid
+        return None if self._child is None else self._child.pid
 
     def cancel(self) -> None:
         """Call it off; returns at once. An export that is complete stays."""
         with self._lock:
             self._cancelled = True
-            if self._process is not None:
-                self._process.terminate()
+            if self._child is not None:
+                self._child.terminate()
 
     def close(self, timeout: float | None = None) -> bool:
         """Call it off if it still goes on, and wait until its process is gone.
@@ -148,28 +140,17 @@ class ExportJob:
 
     def _work(self) -> None:
         try:
-            process = self._started()
+            child = self._started()
         except (OSError, ValueError) as error:
             self._end(error=f"the export cannot be started: {one_line(error)}")
             return
-        if process is None:
+        if child is None:
             self._end(cancelled=True)
             return
-        printed = _Tail(process)
         said: dict[str, Any] = {}
-        assert process.stdin is not None
-        assert process.stdout is not None
-        with contextlib.suppress(OSError):  # it died at once; why shows below
-            process.stdin.write(self._wanted.encode() + b"\n")
-            process.stdin.flush()
-        for line in process.stdout:
-            with contextlib.suppress(ValueError):
-                said = self._heard(json.loads(line)) or said
-        code = process.wait()  # its standard input is open until then: it ends when that is closed
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-        process.stdout.close()
-        detail = printed.text()
+        for each in child.said():
+            said = self._heard(each) or said
+        code, detail = child.end()
         if "report" in said:
             report = said["report"]
             self._end(stage="done", fraction=1.0, path=Path(report["path"]), report=report, lines=tuple(said["lines"]))
@@ -180,18 +161,13 @@ class ExportJob:
         else:
             self._end(error=said.get("error") or _how_it_died(code), detail=detail)
 
-    def _started(self) -> subprocess.Popen[bytes] | None:
+    def _started(self) -> Child | None:
         with self._lock:
             if self._cancelled:
                 return None
-            # -P: what lies about in the working directory is not imported.
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "framehook.app.export_child"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
-            return self._process
+            self._child = Child(python_module(CHILD))
+            self._child.tell(self._wanted)
+            return self._child
 
     def _heard(self, said: dict[str, Any]) -> dict[str, Any] | None:
         """Take in what the process said; returns it where it is the last word."""
@@ -232,28 +208,6 @@ def check_installed(spec: str | Path | None) -> None:
                 f"{what} {' and '.join(missing)}, which {'are' if len(missing) > 1 else 'is'} not installed; "
                 f"install with: pip install 'framehook[{extra}]'"
             )
-
-
-class _Tail:
-    """The end of what a process prints as errors; read all the time, so that it never waits for a reader."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stderr is not None
-        self._pipe = process.stderr
-        self._last: deque[bytes] = deque(maxlen=_KEPT // 1_000)
-        self._thread = threading.Thread(target=self._read, name="framehook-export-errors", daemon=True)
-        self._thread.start()
-
-    def text(self) -> str:
-        """What was printed last, once the process is gone."""
-        self._thread.join(_PATIENCE)  # a process of its own that it left behind may hold the other end
-        if not self._thread.is_alive():
-            self._pipe.close()
-        return b"".join(self._last).decode(errors="replace").strip()
-
-    def _read(self) -> None:
-        while piece := self._pipe.read(1_000):
-            self._last.append(piece)
 
 
 def _how_it_died(code: int) -> str:

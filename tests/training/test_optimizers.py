@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from framehook.training.optimizers import Chosen, Schedule, choose_optimizer, make_optimizer  # noqa: E402
+from framehook.training.optimizers import Chosen, Schedule, batches_a_step, choose_optimizer, make_optimizer  # noqa: E402
 from framehook.training.options import TrainOptions  # noqa: E402
 
 
@@ -27,6 +27,14 @@ def test_weights_of_convolutions_alone_decay(tiny_net):
     assert counted == sum(each.requires_grad for each in tiny_net.parameters())
     head = tiny_net.detect.cv3[0][-1].bias
     assert any(each is head for each in biases["params"])
+
+
+def test_gradients_are_accumulated_to_the_nominal_batch_where_an_epoch_still_has_ten_steps():
+    options = TrainOptions(nbs=64)
+    assert batches_a_step(options, batch=16, batches=1000) == 4
+    assert batches_a_step(options, batch=16, batches=25) == 2
+    assert batches_a_step(options, batch=16, batches=4) == 1
+    assert batches_a_step(options, batch=128, batches=1000) == 1
 
 
 @pytest.mark.parametrize("cosine", [False, True])

@@ -26,8 +26,8 @@ from framehook.inference.nets.net import DetectionNet  # noqa: E402
 from framehook.training.trainer import Trainer  # noqa: E402
 
 ALL = (*TrainEvent, *ValEvent)
-QUICK: dict[str, Any] = {"epochs": 2, "imgsz": 64, "batch": 8, "nbs": 16, "workers": 0, "plots": False}
-"""Three batches an epoch, and after the warm-up a step for every second one."""
+QUICK: dict[str, Any] = {"epochs": 2, "imgsz": 64, "batch": 8, "workers": 0, "plots": False}
+"""Three batches an epoch, and a step for each."""
 
 
 @pytest.fixture
@@ -64,11 +64,12 @@ END = ["on_train_end", "teardown"]
 
 
 def test_all_eighteen_events_fire_in_their_order(make):
-    trainer = make(warmup_epochs=0, batch=8)
+    trainer = make(warmup_epochs=0, batch=1, nbs=2, fraction=21 / 24)
     fired = recorded(trainer)
     trainer.run()
-    # Gradients of two batches make a step, and what is left at the end of an epoch makes one.
-    epoch = ["on_train_epoch_start", *BATCH, *STEP, *STEP, *AFTER]
+    # Gradients of two pictures make a step, and what is left at the end of an epoch makes one.
+    after = [*AFTER[:1], *VALIDATION[:1], *(VALIDATION[1:3] * 8), *VALIDATION[3:], *AFTER[5:]]
+    epoch = ["on_train_epoch_start", *([*BATCH, *STEP] * 10), *STEP, *after]
     assert fired == [*BEGIN, *epoch, *epoch, *END]
     assert set(fired) == set(ALL)
 
@@ -229,7 +230,7 @@ def test_stop_ends_the_training_after_the_batch(make, event, batches, epochs):
 
 
 def test_no_gradient_of_a_batch_before_the_stop_is_lost(make):
-    trainer = make(epochs=1, warmup_epochs=0, nbs=64)
+    trainer = make(epochs=1, warmup_epochs=0, batch=1, nbs=2)
     trainer.callbacks.add("on_train_batch_start", lambda trainer: setattr(trainer, "stop", True))
     fired = recorded(trainer)
     trainer.run()
@@ -248,7 +249,7 @@ def test_the_same_seed_gives_the_same_weights(make, tmp_path, example):
 
 
 def test_it_learns(make):
-    trainer = make(epochs=30, lr0=0.005, mosaic=0.0, val_period=30, save=False, nbs=8)
+    trainer = make(epochs=30, lr0=0.005, mosaic=0.0, val_period=30, save=False)
     losses = []
     trainer.callbacks.add("on_train_epoch_end", lambda trainer: losses.append(float(trainer.tloss.sum())))
     trainer.run()

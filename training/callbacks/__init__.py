@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from framehook.training.callbacks.learning_rate_finder import LearningRateFinder
     from framehook.training.callbacks.mlflow import MLflow
     from framehook.training.callbacks.progress_bar import ProgressBar
+    from framehook.training.callbacks.remote import RemoteSession, RemoteStatus, UsageEvents, send_left
     from framehook.training.callbacks.sample_predictions import SamplePredictions
     from framehook.training.callbacks.tensorboard import TensorBoard
     from framehook.training.callbacks.wandb import WandB
@@ -19,10 +20,14 @@ __all__ = [
     "LearningRateFinder",
     "MLflow",
     "ProgressBar",
+    "RemoteSession",
+    "RemoteStatus",
     "SamplePredictions",
     "TensorBoard",
+    "UsageEvents",
     "WandB",
     "read_history",
+    "send_left",
 ]
 
 # Imported on first use: most trainings want none or one of them.
@@ -32,10 +37,14 @@ _HOMES = {
     "LearningRateFinder": "framehook.training.callbacks.learning_rate_finder",
     "MLflow": "framehook.training.callbacks.mlflow",
     "ProgressBar": "framehook.training.callbacks.progress_bar",
+    "RemoteSession": "framehook.training.callbacks.remote",
+    "RemoteStatus": "framehook.training.callbacks.remote",
     "SamplePredictions": "framehook.training.callbacks.sample_predictions",
     "TensorBoard": "framehook.training.callbacks.tensorboard",
+    "UsageEvents": "framehook.training.callbacks.remote",
     "WandB": "framehook.training.callbacks.wandb",
     "read_history": "framehook.training.callbacks.csv_logger",
+    "send_left": "framehook.training.callbacks.remote",
 }
 
 
