@@ -74,6 +74,8 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/dispatch.py
 	$(BIN)/python benchmarks/endurance.py
 	$(BIN)/python benchmarks/app.py live slow start
+	$(BIN)/python benchmarks/training.py speed
+	$(BIN)/python benchmarks/remote.py
 	$(BIN)/python benchmarks/live.py $(if $(BENCH_MODEL),--model $(BENCH_MODEL))
 	$(if $(BENCH_CLIP),$(BIN)/python benchmarks/peers.py --clip $(BENCH_CLIP),@echo "left out: peers.py; name BENCH_CLIP=clip.mp4")
 	$(if $(and $(BENCH_MODEL),$(BENCH_CLIP)),$(BIN)/python benchmarks/throughput.py --model $(BENCH_MODEL) --clip $(BENCH_CLIP),\
@@ -82,6 +84,9 @@ bench: $(VENV)/.installed
 	@echo "left out: export.py; name BENCH_EXPORT=model.pt BENCH_CLIP=clip.mp4")
 	$(if $(wildcard $(DATA)/clips/vtest_gt.txt),$(BIN)/python benchmarks/accuracy.py --model $(BENCH_MODEL),\
 	@echo "left out: accuracy.py; it needs a clip with ground truth")
+	$(if $(wildcard $(DATA)/coco_train),$(BIN)/python benchmarks/validate.py && \
+	$(BIN)/python benchmarks/training.py overfit --data $(DATA) && $(BIN)/python benchmarks/training.py pedestrians --data $(DATA),\
+	@echo "left out: validate.py, training.py overfit and pedestrians; they need labelled pictures")
 
 clean:
 	rm -rf $(DEMO_VENV) $(APP_VENV) $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -19,6 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from accuracy import read_mot
 
 from framehook import Model
 from framehook.inference.nets.architecture import architecture_of
@@ -101,7 +102,7 @@ def pedestrians(data: Path, out: Path, workers: int, epochs: int) -> None:
 
 def write_pedestrians(clips: Path, folder: Path) -> Path:
     """Every second frame of 0-397 to train on, every fifth of 450-794 to measure by; people as they are labelled."""
-    rows = np.loadtxt(clips / "vtest_gt.txt", delimiter=",", usecols=(0, 2, 3, 4, 5))
+    truth = read_mot(clips / "vtest_gt.txt")
     wanted = dict.fromkeys(range(0, 398, 2), "train") | dict.fromkeys(range(450, 795, 5), "val")
     for split in ("train", "val"):
         (folder / "images" / split).mkdir(parents=True, exist_ok=True)
@@ -116,9 +117,7 @@ def write_pedestrians(clips: Path, folder: Path) -> Path:
             height, width = image.shape[:2]
             cv2.imwrite(str(folder / "images" / split / f"{number:04}.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, 95])
             lines = []
-            for _, left, top, wide, high in rows[rows[:, 0] == number + 1]:
-                x1, x2 = np.clip([left, left + wide], 0, width)
-                y1, y2 = np.clip([top, top + high], 0, height)
+            for x1, y1, x2, y2 in np.clip(truth.get(number, np.empty((0, 4))), 0, [width, height, width, height]):
                 middle = (x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height
                 lines.append("0 " + " ".join(f"{each:.6f}" for each in middle))
             (folder / "labels" / split / f"{number:04}.txt").write_text("\n".join(lines) + "\n")

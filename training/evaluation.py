@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -25,6 +26,11 @@ _AT_ONCE: Final = 200_000
 """Boxes that the library is given at once, of one class or of several: it takes a kilobyte and more for each."""
 _SHAPE: Final = (10, 101, len(SIZES) + 1)
 """Overlaps, recalls, and sizes with all of them first."""
+
+# The library tells of each of its steps.
+_library = logging.getLogger("faster_coco_eval")
+if _library.level == logging.NOTSET:
+    _library.setLevel(logging.WARNING)
 
 
 def check_installed() -> None:
