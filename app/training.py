@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from dataclasses import dataclass
 from typing import Any
@@ -11,18 +12,16 @@ from rich.console import Console
 from framehook.app.interrupt import StopOnSignal
 from framehook.app.messages import diagnostics, logged_to, output
 from framehook.app.rows import print_json
-from framehook.inference.errors import MissingDependencyError, OptionError
+from framehook.inference.callbacks import Callbacks
+from framehook.inference.errors import OptionError
+from framehook.model import missing_for_training
+from framehook.training.callbacks import ProgressBar
 from framehook.training.options import TrainArgs
 
 try:
     from framehook.training.trainer import Trainer
 except ImportError as error:
-    if error.name not in ("torch", "yaml", "faster_coco_eval"):
-        raise
-    raise MissingDependencyError(f"training needs {error.name}; install it with: pip install 'framehook[train]'") from error
-
-from framehook.inference.callbacks import Callbacks
-from framehook.training.callbacks import ProgressBar
+    raise missing_for_training(error) from error
 
 
 def train(
@@ -58,7 +57,7 @@ def train(
             with stopping:
                 trainer.run()
         except KeyboardInterrupt:
-            kept = f"; go on with: framehook train --resume {trainer.last}" if _kept(trainer) else ""
+            kept = f"; go on with: framehook train --resume {shlex.quote(str(trainer.last))}" if _kept(trainer) else ""
             err.print(f"interrupted{kept}")
             return 128 + (stopping.received or signal.SIGINT)
         finally:
@@ -76,7 +75,7 @@ def _print_report(out: Console, trainer: Trainer, *, as_json: bool) -> None:
         out.print(line)
     if report.why == "stop" and report.last is not None and report.epochs < trainer.epochs:
         out.print("go on with it:")
-        out.print(f"  framehook train --resume {report.last}")
+        out.print(f"  framehook train --resume {shlex.quote(str(report.last))}")
 
 
 def _kept(trainer: Trainer) -> bool:

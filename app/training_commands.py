@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from framehook.inference.errors import OptionError
+
 if TYPE_CHECKING:
     from framehook.training.options import TrainArgs, ValArgs
 
@@ -70,6 +72,7 @@ def train(
         Path | None, typer.Option(metavar="FILE", help="Go on with the interrupted training of this last.pt.")
     ] = None,
     save_dir: SaveDir = None,
+    exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Replace another training in the folder of --save-dir.")] = False,
     callbacks: CallbackFiles = None,
     as_json: Json = False,
     device: Device = None,
@@ -94,9 +97,14 @@ def train(
         "freeze": freeze,
         "seed": seed,
         "save_dir": save_dir,
+        "exist_ok": exist_ok or None,
         "device": device,
         "resume": resume,
     }
+    if resume is not None and model is not None:
+        raise OptionError(
+            f"--model {model} does not go with --resume, which goes on with the network of {resume}; leave it out"
+        )
     named = {name: value for name, value in given.items() if value is not None}
     options: TrainArgs = {**named, **assignments(more or [])}  # type: ignore[typeddict-item]
     registry = Callbacks()

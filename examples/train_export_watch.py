@@ -10,7 +10,7 @@ data = sys.argv[2] if len(sys.argv) > 2 else write_example("shapes", train=16, v
 source = sys.argv[3] if len(sys.argv) > 3 else "testsrc:320x240@30:30"  # or 0 for a webcam
 
 model = Model(start)
-report = model.train(data=data, epochs=2, imgsz=64, batch=8, workers=0, plots=False, save_dir="runs/shapes")
+report = model.train(data=data, epochs=2, imgsz=64, batch=8, workers=0, plots=False)
 print(f"mAP50 {report.metrics['metrics/mAP50(B)']:.3f} with the weights in {report.best}")  # the model has them now
 
 path = model.export(output="shapes.onnx", data=source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -235,9 +236,12 @@ class Model:
             from framehook.training.trainer import Trainer  # what it needs is installed with the extra `train`
         except ImportError as error:
             raise missing_for_training(error) from error
-        report = Trainer(self, **options).run()
-        weights = report.best or report.last
-        if weights is not None:
+        if "WORLD_SIZE" not in os.environ:  # where every process has a device of its own
+            options = {"device": self.device, **options}
+        trainer = Trainer(self, **options)
+        report = trainer.run()
+        if report.epochs:
+            weights = report.best or report.last or trainer.ema.net  # what is not saved is lost with the program
             self._detector = load_detector(weights, device=self.device)
             self._loaded_from = weights, None
         return report

@@ -21,11 +21,9 @@ def plain_args(options: TrainOptions, *, data: Path) -> dict[str, Any]:
 
 
 def write_args(path: Path, args: Mapping[str, Any]) -> None:
-    """Write options as YAML; a disk that is full is told, and no reason not to train."""
+    """Write plain options as YAML; a disk that is full is told, and no reason not to train."""
     try:
-        path.write_text(
-            yaml.safe_dump({name: _plain(value) for name, value in args.items()}, sort_keys=False), encoding="utf-8"
-        )
+        path.write_text(yaml.safe_dump(dict(args), sort_keys=False), encoding="utf-8")
     except OSError as error:
         log.warning("%s cannot be written: %s%s", path, error.strerror or error, way_out(error))
 

@@ -33,6 +33,8 @@ class TrainState:
         random: Of PyTorch on the CPU.
         random_gpu: Of the GPU, where there is one.
         batch: Pictures of a batch: fewer than were asked for if memory was short.
+        chosen: Name of the optimizer, and its first learning rate.
+        metrics, fitness: What was measured last; empty and None before the first time.
         best_epoch: Number of the best epoch so far, or -1.
         best_metrics: What was measured after it.
         seconds: How long it has trained so far.
@@ -47,6 +49,9 @@ class TrainState:
     random: Tensor
     random_gpu: Tensor | None
     batch: int
+    chosen: tuple[str, float]
+    metrics: Mapping[str, float]
+    fitness: float | None
     best_epoch: int
     best_metrics: Mapping[str, float]
     seconds: float

@@ -25,8 +25,7 @@ def match_classes(model: Mapping[int, str], data: Mapping[int, str]) -> dict[int
     Raises:
         DatasetError: they have nothing in common.
     """
-    numbers = {_plain(name): number for number, name in data.items()}
-    pairs = {number: numbers[_plain(name)] for number, name in model.items() if _plain(name) in numbers}
+    pairs = _alike(model, data)
     if not pairs:
         if len(model) != len(data):
             raise DatasetError(
@@ -43,6 +42,19 @@ def match_classes(model: Mapping[int, str], data: Mapping[int, str]) -> dict[int
     if unused := [model[number] for number in sorted(model) if number not in pairs]:
         log.info("the dataset does not label %s: what the model finds of the kind is not counted", _listed(unused))
     return pairs
+
+
+def _alike(model: Mapping[int, str], data: Mapping[int, str]) -> dict[int, int]:
+    """Classes of the same name; of what is left those whose names are alike, where that is only one on each side."""
+    exact = {name: number for number, name in data.items()}
+    pairs = {number: exact[name] for number, name in model.items() if name in exact}
+    left = {number: _plain(name) for number, name in model.items() if number not in pairs}
+    right = {number: _plain(name) for number, name in data.items() if number not in pairs.values()}
+    for number, name in left.items():
+        partners = [other for other, known in right.items() if known == name]
+        if name and len(partners) == 1 and list(left.values()).count(name) == 1:
+            pairs[number] = partners[0]
+    return dict(sorted(pairs.items()))
 
 
 def _plain(name: str) -> str:

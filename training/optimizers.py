@@ -110,15 +110,23 @@ class Schedule:
         wanted = max(round(options.warmup_epochs * batches), LEAST_WARMUP) if options.warmup_epochs else 0
         self.warmup = min(wanted, options.epochs * batches // 2)
 
+    def begin_epoch(self, epoch: int) -> None:
+        """Set the learning rate of an epoch, whichever came before."""
+        self.scheduler.last_epoch = epoch
+        for group in self._optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * self._course(epoch)
+        self.scheduler._last_lr = [group["lr"] for group in self._optimizer.param_groups]  # what `get_last_lr` tells
+
     def begin_batch(self, number: int, epoch: int) -> None:
         """Set what is in force for a batch; `number` counts all batches of the training from 0."""
-        if number > self.warmup or not self.warmup:
+        if not self.warmup:
             return
         options, span = self._options, [0, self.warmup]
         for place, group in enumerate(self._optimizer.param_groups):
-            # Biases of SGD begin fast: those of the head's scores have far to go. AdamW's steps are large at once.
-            begin = options.warmup_bias_lr if place == BIASES and isinstance(self._optimizer, SGD) else 0.0
-            group["lr"] = float(np.interp(number, span, [begin, group["initial_lr"] * self._course(epoch)]))
+            if number <= self.warmup:  # afterwards a callback may have set another
+                # Biases of SGD begin fast: those of the head's scores have far to go. AdamW's steps are large at once.
+                begin = options.warmup_bias_lr if place == BIASES and isinstance(self._optimizer, SGD) else 0.0
+                group["lr"] = float(np.interp(number, span, [begin, group["initial_lr"] * self._course(epoch)]))
             momentum = float(np.interp(number, span, [options.warmup_momentum, options.momentum]))
             if "momentum" in group:
                 group["momentum"] = momentum
@@ -130,7 +138,3 @@ class Schedule:
         if number >= self.warmup:
             return full
         return max(1, round(float(np.interp(number, [0, self.warmup], [1, full]))))
-
-    def end_epoch(self) -> None:
-        """Set the learning rate of the next epoch."""
-        self.scheduler.step()

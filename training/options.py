@@ -34,6 +34,7 @@ class TrainArgs(TypedDict, total=False):
     device: str | int | None
     workers: int
     save_dir: str | Path | None
+    exist_ok: bool
     optimizer: OptimizerName
     seed: int
     cos_lr: bool
@@ -89,10 +90,11 @@ class TrainOptions:
         device: `cpu`, `cuda`, `cuda:1`, a GPU's number, `mps`; None for the best there is.
         workers: Processes that load pictures; 0 to load them in this one.
         save_dir: Folder of all files; None for the next free `runs/train`, `runs/train2` ...
+        exist_ok: `save_dir` may hold another training, whose checkpoints go; without it that is an error.
         optimizer: `SGD`, `AdamW`, or `auto`: AdamW for short trainings (under 10,000 steps), else SGD.
         seed: Of everything random.
         cos_lr: Let the learning rate fall along a cosine rather than a line.
-        close_mosaic: Epochs at the end that go without mosaics and mixup.
+        close_mosaic: Epochs at the end that go without mosaics and mixup; half of all at most.
         resume: Go on with an interrupted training: True for that of the model's checkpoint, or the path of a `last.pt`.
         amp: Mixed precision, on GPUs.
         fraction: Share of the training pictures that is used, above 0 to 1.
@@ -135,6 +137,7 @@ class TrainOptions:
     device: str | int | None = None
     workers: int = 2
     save_dir: str | Path | None = None
+    exist_ok: bool = False
     optimizer: OptimizerName = "auto"
     seed: int = 0
     cos_lr: bool = False
@@ -180,7 +183,7 @@ class TrainOptions:
         """
         _check_whole(self, epochs=1, patience=0, batch=1, imgsz=32, save_period=0, workers=0, seed=0, close_mosaic=0, nbs=1)
         _check_whole(self, val_period=1)
-        _check_flags(self, "save", "cache", "cos_lr", "amp", "val", "rect", "plots")
+        _check_flags(self, "save", "cache", "exist_ok", "cos_lr", "amp", "val", "rect", "plots")
         for name in ("hsv_h", "hsv_s", "hsv_v", "translate", "flipud", "fliplr", "mosaic", "mixup", "lrf", "warmup_momentum"):
             _check_number(self, name, 0, 1)
         for name in ("weight_decay", "warmup_epochs", "warmup_bias_lr", "clip", "box", "cls", "dfl"):
@@ -197,9 +200,16 @@ class TrainOptions:
             _check_number(self, "time", 1e-9, MOST)
         if self.optimizer not in OPTIMIZERS:
             raise OptionError(f"optimizer={self.optimizer!r} is unknown; pass one of {', '.join(OPTIMIZERS)}")
-        frozen: Any = [] if self.freeze is None else [self.freeze] if is_whole(self.freeze) else self.freeze
-        if isinstance(frozen, str) or not isinstance(frozen, Sequence) or not all(is_whole(each, 0, MOST) for each in frozen):
-            raise OptionError(f"freeze={self.freeze!r} is neither a number of layers nor a list of their numbers")
+        _check_path(self, "save_dir")
+        if not isinstance(self.resume, bool):
+            _check_path(self, "resume")
+        frozen: Any = self.freeze
+        if frozen is None or is_whole(frozen, 0, MOST):
+            _keep(self, "freeze", frozen if frozen is None else int(frozen))
+        elif isinstance(frozen, Sequence) and not isinstance(frozen, str) and all(is_whole(each, 0, MOST) for each in frozen):
+            _keep(self, "freeze", tuple(int(each) for each in frozen))
+        else:
+            raise OptionError(f"freeze={frozen!r} is neither a number of layers nor a list of their numbers")
 
     def replace(self, changes: Mapping[str, Any]) -> Self:
         """The same with some values changed.
@@ -280,6 +290,7 @@ class ValOptions:
         """
         _check_whole(self, batch=1, max_det=1, workers=0)
         _check_flags(self, "rect", "plots")
+        _check_path(self, "save_dir")
         for name in ("conf", "iou"):
             _check_number(self, name, 0, 1)
         if self.split not in SPLITS:
@@ -320,12 +331,14 @@ def _check_whole(options: object, **least: int) -> None:
         value = getattr(options, name)
         if not is_whole(value, smallest, MOST):
             raise OptionError(f"{name}={value!r} is out of range; pass a whole number from {smallest} to {MOST}")
+        _keep(options, name, int(value))  # that of another library cannot be written into files
 
 
 def _check_number(options: object, name: str, least: float, most: float) -> None:
     value = getattr(options, name)
     if not is_number(value, least, most):
         raise OptionError(f"{name}={value!r} is out of range; pass a number from {least:g} to {most:g}")
+    _keep(options, name, float(value))
 
 
 def _check_flags(options: object, *names: str) -> None:
@@ -333,3 +346,13 @@ def _check_flags(options: object, *names: str) -> None:
         value = getattr(options, name)
         if not isinstance(value, bool):
             raise OptionError(f"{name}={value!r} is neither; pass True or False")
+
+
+def _check_path(options: object, name: str) -> None:
+    value = getattr(options, name)
+    if value is not None and not (isinstance(value, str | Path) and str(value) and "\0" not in str(value)):
+        raise OptionError(f"{name}={value!r} is no path")
+
+
+def _keep(options: object, name: str, value: Any) -> None:
+    object.__setattr__(options, name, value)

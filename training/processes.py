@@ -91,6 +91,10 @@ class Processes:
         except RuntimeError as error:
             raise self.gone(error) from error
 
+    def is_lost(self, error: BaseException) -> bool:
+        """Whether an error says that the connection to another process broke."""
+        return self.world > 1 and (isinstance(error, dist.DistError) or "gloo" in str(error))
+
     def gone(self, error: BaseException) -> TrainingError:
         """What to raise where a process cannot reach the others."""
         return TrainingError(

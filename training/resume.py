@@ -14,6 +14,7 @@ from framehook.inference.checkpoints import Checkpoint
 from framehook.inference.errors import DatasetError, OptionError, TrainingError
 from framehook.inference.nets.net import DetectionNet
 from framehook.inference.nets.restore import net_from
+from framehook.training.arguments import plain_args
 from framehook.training.checkpoints import TrainState, read_state
 from framehook.training.options import TrainOptions
 
@@ -84,9 +85,10 @@ def resumed(source: Any, given: Mapping[str, Any]) -> Resumed:
     path = Path(source if wanted is True else wanted).expanduser()
     checkpoint, state = read_state(path)
     changes = {name: value for name, value in given.items() if name != "resume"}
-    if fixed := [name for name in changes if name not in MAY_CHANGE and changes[name] != checkpoint.args.get(name)]:
+    plain = plain_args(TrainOptions.build(changes), data=path)
+    if fixed := [name for name in changes if name not in MAY_CHANGE and plain[name] != checkpoint.args.get(name)]:
         raise OptionError(
-            f"{fixed[0]}={changes[fixed[0]]!r} cannot change while a training goes on, as it decides what came before; leave "
+            f"{fixed[0]}={plain[fixed[0]]!r} cannot change while a training goes on, as it decides what came before; leave "
             f"it out, or start another training. {', '.join(MAY_CHANGE)} can"
         )
     known = TrainOptions().as_dict()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import dataclasses
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -19,6 +20,9 @@ from framehook.inference.nets.net import DetectionNet
 from framehook.inference.nets.restore import net_from
 
 log = logging.getLogger("framehook")
+
+_LAST: Final = re.compile(r"\.(one2one_)?cv3\.\d+\.2\.(weight|bias)$")
+"""What the last layers of class branches are called, which have a row for each class."""
 
 
 def network_to_train(source: Any, names: Mapping[int, str], *, architecture: str | None = None, seed: int = 0) -> DetectionNet:
@@ -37,7 +41,10 @@ def network_to_train(source: Any, names: Mapping[int, str], *, architecture: str
     """
     torch.manual_seed(seed)
     if isinstance(source, DetectionNet):
-        return _for_classes(copy.deepcopy(source), names, "the network")
+        own = copy.deepcopy(source).requires_grad_(True)
+        if own.detect.reg_max > 1:
+            own.detect.dfl.requires_grad_(False)  # which is no weight, but the numbers of its bins
+        return _for_classes(own, names, "the network")
     if isinstance(source, str | Path) and source != BUNDLED:
         path = Path(source).expanduser()
         if path.suffix.lower() in DESCRIPTIONS:
@@ -64,6 +71,15 @@ def _for_classes(net: DetectionNet, names: Mapping[int, str], source: str) -> De
     made = DetectionNet(dataclasses.replace(net.architecture, nc=len(names)), names=names, source=source)
     wanted, given = made.state_dict(), net.state_dict()
     fitting = {key: value for key, value in given.items() if key in wanted and wanted[key].shape == value.shape}
+    numbers = {name: number for number, name in net.names.items()}
+    pairs = [(number, numbers[name]) for number, name in names.items() if name in numbers]
+    for key in [key for key in wanted if _LAST.search(key)] if pairs else []:
+        # A class that both know keeps what was learned of it, whatever its number.
+        fitting.pop(key, None)
+        if wanted[key].shape[1:] == given[key].shape[1:]:
+            rows = fitting[key] = wanted[key].clone()
+            for number, before in pairs:
+                rows[number] = given[key][before]
     made.load_state_dict(fitting, strict=False)
     made.head = net.head
     if len(fitting) < len(wanted):

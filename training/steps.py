@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
-from framehook.inference.errors import FramehookError, one_line
+from framehook.inference.errors import one_line
 from framehook.inference.nets.net import DetectionNet, Heads
 from framehook.training.batch import TrainBatch
 from framehook.training.ema import ModelEMA
@@ -63,6 +64,17 @@ class Steps:
             ids = [processes.device.index] if processes.device.type == "cuda" else None
             self._forward = DistributedDataParallel(net, device_ids=ids)
 
+    def to_device(self, batch: TrainBatch) -> TrainBatch:
+        """A batch on the device of the network.
+
+        Raises:
+            ShortOfMemoryError: there was not enough memory.
+        """
+        device = self._processes.device
+        with self._memory():
+            images = batch.images.to(device, non_blocking=True, memory_format=torch.channels_last)
+            return TrainBatch(images, batch.targets.to(device), batch.paths)
+
     def gradients(self, batch: TrainBatch) -> bool:
         """Measure a batch and add its gradients to those that are pending.
 
@@ -73,43 +85,66 @@ class Steps:
             ShortOfMemoryError: there was not enough memory; nothing is pending any more.
             TrainingError: another process is gone.
         """
-        device = self._processes.device
-        try:
-            with torch.autocast(device.type, enabled=self._amp):
+        with self._memory():
+            with torch.autocast(self._processes.device.type, enabled=self._amp):
                 heads = self._forward(batch.images.float() / 255)
             loss, self.loss_items = self._measure(heads, batch.targets)
             self.loss = loss.detach()
             if self._processes.any(not math.isfinite(float(self.loss))):
+                self._heal()
                 return False
             # Gradients are averaged over processes; one process with all their pictures would have added them up.
             self._scaler.scale(loss * self._processes.world).backward()  # type: ignore[no-untyped-call]
-        except (RuntimeError, MemoryError) as error:
-            if is_out_of_memory(error):
-                self.forget()
-                self.loss = self.loss_items = None
-                raise ShortOfMemoryError(one_line(error)[:200]) from None  # whose frames hold what memory there was
-            if self._processes.world > 1 and not isinstance(error, FramehookError):
-                raise self._processes.gone(error) from error
-            raise
         self.pending += 1
         return True
 
     def clip(self) -> bool:
-        """Limit the pending gradients; whether they are numbers (with mixed precision such steps are left out by `step`)."""
+        """Limit the pending gradients; whether they are numbers. If not, they are of no use, and to be forgotten."""
         self._scaler.unscale_(self._optimizer)
         norm = nn.utils.clip_grad_norm_(self._learning, self._clip)
-        return self._amp or math.isfinite(float(norm))
+        if math.isfinite(float(norm)):
+            return True
+        if self._amp:  # the loss may have been scaled up too far: a step that is left out lets the scaler find out
+            self._scaler.step(self._optimizer)
+            self._scaler.update()
+        return False
 
     def step(self) -> None:
-        """Let the optimizer make its step, and the average follow."""
-        self._scaler.step(self._optimizer)
-        self._scaler.update()
-        self.ema.update(self._net)
+        """Let the optimizer make its step, and the average follow.
+
+        Raises:
+            ShortOfMemoryError: there was not enough memory, as the optimizer takes some with its first step.
+        """
+        with self._memory():
+            self._scaler.step(self._optimizer)
+            self._scaler.update()
+            self.ema.update(self._net)
 
     def forget(self) -> None:
         """Drop the gradients."""
         self.pending = 0
         self._optimizer.zero_grad(set_to_none=True)
+
+    def _heal(self) -> None:
+        """Put right the statistics of batch norms that took in what is no number."""
+        averaged = dict(self.ema.net.named_buffers())
+        for name, buffer in self._net.named_buffers():
+            if buffer.is_floating_point() and not bool(buffer.isfinite().all()):
+                buffer.copy_(averaged[name])
+
+    @contextmanager
+    def _memory(self) -> Iterator[None]:
+        """Tell memory that was too short, and another process that is gone, from other errors."""
+        try:
+            yield
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                self.forget()
+                self.loss = self.loss_items = None
+                raise ShortOfMemoryError(one_line(error)[:200]) from None  # whose frames hold what memory there was
+            if self._processes.is_lost(error):
+                raise self._processes.gone(error) from error
+            raise
 
     def state(self) -> dict[str, Any]:
         """What mixed precision needs to go on."""

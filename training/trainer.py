@@ -28,7 +28,7 @@ from framehook.training.dataset import TrainingSet
 from framehook.training.ema import ModelEMA
 from framehook.training.loader import TrainLoader
 from framehook.training.losses import DetectionLoss
-from framehook.training.optimizers import Schedule, batches_a_step, choose_optimizer, make_optimizer
+from framehook.training.optimizers import Chosen, Schedule, batches_a_step, choose_optimizer, make_optimizer
 from framehook.training.options import TrainArgs, TrainOptions
 from framehook.training.processes import Processes
 from framehook.training.report import TrainReport
@@ -142,21 +142,23 @@ class Trainer:
         if self.args.data is None:
             raise OptionError("a training needs data: a dataset's YAML file, such as data='data.yaml'")
         self.data: DataSpec = read_data(self.args.data)
-        self._processes = Processes(self.args.device)
-        self.device, self.rank, self.world = self._processes.device, self._processes.rank, self._processes.world
         self.model: DetectionNet = (
             self._resumed.network(self.data.names)
             if self._resumed
             else network_to_train(source, self.data.names, architecture=architecture, seed=self.args.seed)
         )
-        if self.args.imgsz % self.model.stride:
-            fitting = -(-self.args.imgsz // self.model.stride) * self.model.stride
-            raise OptionError(f"imgsz={self.args.imgsz} is no multiple of {self.model.stride}; pass {fitting}")
+        _check_size(self.args.imgsz, self.model.stride)
         self._frozen = layers_of(self.args.freeze)
         freeze_layers(self.model, self._frozen)
-
         self.epochs = self.args.epochs
         self.start_epoch = self.epoch = self._resumed.state.epoch + 1 if self._resumed else 0
+        if self.start_epoch >= self.epochs:
+            raise TrainingError(
+                f"{self._resumed and self._resumed.path} is that of a training that went through its {self.start_epoch} "
+                "epochs; pass epochs= to go on to more"
+            )
+        self._processes = Processes(self.args.device)
+        self.device, self.rank, self.world = self._processes.device, self._processes.rank, self._processes.world
         self.batch_i = 0
         self.batch: TrainBatch | None = None
         self.batch_size = self._resumed.state.batch if self._resumed else self.args.batch
@@ -166,8 +168,8 @@ class Trainer:
         self.train_loader: TrainLoader
         self.validator: Validator | None = None
         self.tloss: Tensor | None = None
-        self.metrics: dict[str, float] = {}
-        self.fitness: float | None = None
+        self.metrics: dict[str, float] = dict(self._resumed.state.metrics) if self._resumed else {}
+        self.fitness: float | None = self._resumed.state.fitness if self._resumed else None
         self.best_fitness: float | None = self._resumed.best_fitness if self._resumed else None
         self.is_best = False
         self.epoch_time: float | None = None
@@ -187,8 +189,9 @@ class Trainer:
         self._began = self._trained = self._waited = 0.0
         self._measured = 0
         self._done = self.start_epoch
-        self._skipped = self._in_succession = self._restores = self._halvings = 0
-        self._save_failure: Exception | None = None
+        self._skipped = self._restores = self._halvings = 0
+        self._in_succession = {"loss": 0, "gradients": 0}
+        self._is_saved = True
 
     # What callbacks look at -----------------------------------------------------------------------------------------------
 
@@ -282,8 +285,10 @@ class Trainer:
         )
 
     def where(self) -> str:
-        """Which batch it is at, for messages."""
-        return f"epoch {self.epoch + 1}, batch {self.batch_i + 1}" if self.batch is not None else ""
+        """Which epoch and batch it is at, for messages."""
+        if not hasattr(self, "_steps"):
+            return ""
+        return f"epoch {self.epoch + 1}" + (f", batch {self.batch_i + 1}" if self.batch is not None else "")
 
     # The training ---------------------------------------------------------------------------------------------------------
 
@@ -347,22 +352,22 @@ class Trainer:
             return  # it was stopped before the first
         self._done = self.epoch + 1
         self.callbacks.fire(TrainEvent.EPOCH_END, self)
-        if self._processes.main:
-            self._validate()
-            self.is_best = self._count_best()
-            self._limit()
-            if self.args.save:
-                self._save()
+        self.is_best = False
+        if self._processes.main and self._is_whole():
+            if self.args.time is not None and self._seconds() >= self.args.time * 3600:
+                self._end("time")
+            self._keep(is_better=self._validate())
         self.stop = self._processes.any(self.stop)
         self.epoch_time = time.monotonic() - began
         self.callbacks.fire(TrainEvent.FIT_EPOCH_END, self)
-        self._schedule.end_epoch()
 
     def _batches(self) -> int:
         """All batches of the epoch, once more with smaller ones if memory is short; how many there were."""
         while True:
-            self.tloss, self._measured = None, 0
-            self.train_loader.set_epoch(self.epoch, mosaic=self.epoch < self.epochs - self.args.close_mosaic)
+            self.tloss, self._measured, self.batch, self.batch_i = None, 0, None, 0
+            self._schedule.begin_epoch(self.epoch)
+            closed = min(self.args.close_mosaic, self.epochs // 2)
+            self.train_loader.set_epoch(self.epoch, mosaic=self.epoch < self.epochs - closed)
             self.callbacks.fire(TrainEvent.EPOCH_START, self)
             self.model.train()
             for number in self._frozen:
@@ -371,45 +376,54 @@ class Trainer:
             try:
                 return self._every_batch()
             except ShortOfMemoryError as error:
-                self._halve_batch(error)
+                told = str(error)
+            self._halve_batch(told)  # here, where the error holds nothing of the batch any more
 
     def _every_batch(self) -> int:
-        if self._processes.any(self.stop):
+        if self._agree_to_stop():
             return 0
         count = len(self.train_loader)
         for number, batch in enumerate(self.train_loader):
             self._one_batch(number, batch, last=number == count - 1)
-            if self._processes.any(self.stop):
+            if self._agree_to_stop():
+                if self._steps.pending:
+                    self._step()
                 return number + 1
         return count
+
+    def _agree_to_stop(self) -> bool:
+        """Whether any process wants to stop; all of them ask at the same points."""
+        self.stop = self._processes.any(self.stop)
+        return self.stop
 
     def _one_batch(self, number: int, batch: TrainBatch, *, last: bool) -> None:
         trained = number + len(self.train_loader) * self.epoch
         self.batch_i = number
         self._schedule.begin_batch(trained, self.epoch)
         self.accumulate = self._schedule.accumulate(trained, self._full_accumulate)
-        images = batch.images.to(self.device, non_blocking=True, memory_format=torch.channels_last)
-        self.batch = TrainBatch(images, batch.targets.to(self.device), batch.paths)
+        self.batch = self._steps.to_device(batch)
         self.callbacks.fire(TrainEvent.BATCH_START, self)
+        last |= self._agree_to_stop()
         if self._steps.gradients(self.batch):
             items = self.loss_items
             assert items is not None  # they were just measured
+            self._in_succession["loss"] = 0
             self._measured += 1
             self.tloss = items if self.tloss is None else self.tloss + (items - self.tloss) / self._measured
         else:
             self._skip("loss")
         # What is left at the end of an epoch makes a step of its own: a checkpoint holds no gradients.
-        if self._steps.pending and (last or self.stop or self._steps.pending >= self.accumulate):
+        if self._steps.pending and (last or self._steps.pending >= self.accumulate):
             self._step()
         self.callbacks.fire(TrainEvent.BATCH_END, self)
 
     def _step(self) -> None:
         """One step of the optimizer and the average, with what is called around it."""
         if not self._steps.clip():
-            self._skip("gradients")
             self._steps.forget()
+            self._skip("gradients")
             return
-        self._in_succession = 0
+        self._in_succession["gradients"] = 0
         self.callbacks.fire(TrainEvent.OPTIMIZER_STEP, self)
         self._steps.step()
         self.callbacks.fire(TrainEvent.PARAMS_UPDATE, self)
@@ -418,63 +432,69 @@ class Trainer:
 
     # After an epoch -------------------------------------------------------------------------------------------------------
 
-    def _validate(self) -> None:
-        """Measure the averaged network, where it is time for it."""
+    def _is_whole(self) -> bool:
+        """Whether the average holds numbers alone; if not, the weights are now those of the last checkpoint."""
+        if self.ema.broken():
+            self._restore("a weight is no number")
+            return False
+        return True
+
+    def _validate(self) -> bool:
+        """Measure the averaged network, where it is time for it; whether it is better than ever."""
         due = (self.epoch + 1) % self.args.val_period == 0 or self.epoch + 1 == self.epochs or self.stop
         if self.validator is None or not due:
-            return
+            return False
         found = self.validator.run()
         self.metrics = {key: float(value) for key, value in found.as_dict().items() if key.startswith("metrics/")}
         if self.validator.loss is not None:
             self.metrics |= dict(zip(label_names(self.loss_names, "val"), map(float, self.validator.loss), strict=True))
         self.fitness = found.fitness
+        is_better = self.best_fitness is None or self.fitness > self.best_fitness
+        if not is_better and self.args.patience and self.epoch - self._best_epoch >= self.args.patience:
+            self._end("patience")
+        return is_better
 
-    def _count_best(self) -> bool:
-        """Whether this epoch is the best so far."""
-        if self.fitness is None or (self.best_fitness is not None and self.fitness <= self.best_fitness):
-            return False
-        self.best_fitness, self._best_epoch, self._best_metrics = self.fitness, self.epoch, dict(self.metrics)
-        return True
+    def _end(self, why: str) -> None:
+        """Let the training end, unless somebody has stopped it already."""
+        if not self.stop:
+            self.stop, self._why = True, why
 
-    def _limit(self) -> None:
-        """Stop when it has not become better for long enough, or the time is up."""
-        if self.stop:
+    def _keep(self, *, is_better: bool) -> None:
+        """Write the checkpoints of the epoch, and count it as the best if it is; its weights are on the disk then."""
+        if is_better and self.args.save:
+            is_better = self._written(self.best, best_fitness=self.fitness)
+        self.is_best = is_better
+        if is_better:
+            self.best_fitness, self._best_epoch, self._best_metrics = self.fitness, self.epoch, dict(self.metrics)
+        if not self.args.save:
             return
-        if self.args.time is not None and self._seconds() >= self.args.time * 3600:
-            self.stop, self._why = True, "time"
-        elif self.args.patience and self.fitness is not None and self.epoch - self._best_epoch >= self.args.patience:
-            self.stop, self._why = True, "patience"
-
-    def _save(self) -> None:
-        """Write checkpoints; one that cannot be written ends the training only if it is the last."""
-        if self._steps.ema.broken():
-            self._restore("a weight is no number")
-            return
-        wanted = [(self.last, True)] + ([(self.best, False)] if self.is_best else [])
+        self._is_saved = self._written(self.last, best_fitness=self.best_fitness, state=self._state())
         if self.args.save_period and (self.epoch + 1) % self.args.save_period == 0:
-            wanted.append((self.wdir / f"epoch{self.epoch + 1}.pt", False))
+            self._written(self.wdir / f"epoch{self.epoch + 1}.pt", best_fitness=self.best_fitness)
+        if self._is_saved:
+            self.callbacks.fire(TrainEvent.MODEL_SAVE, self)
+
+    def _written(self, path: Path, *, best_fitness: float | None, state: TrainState | None = None) -> bool:
+        """Write a checkpoint; if it cannot be, what was there stays, and the training goes on."""
         try:
-            for path, resumable in wanted:
-                write_checkpoint(
-                    path,
-                    self.ema.net,
-                    args=plain_args(self.args, data=self.data.file),
-                    figures=self.metrics,
-                    epoch=self.epoch,
-                    best_fitness=self.best_fitness,
-                    state=self._state() if resumable else None,
-                )
+            write_checkpoint(
+                path,
+                self.ema.net,
+                args=plain_args(self.args, data=self.data.file),
+                figures={name: float(value) for name, value in self.metrics.items()},
+                epoch=self.epoch,
+                best_fitness=best_fitness,
+                state=state,
+            )
         except (OSError, RuntimeError) as error:
-            self._save_failure = error
             log.error(
                 "the checkpoint of epoch %d cannot be written: %s; the one before stays, and the training goes on%s",
                 self.epoch + 1,
                 one_line(error)[:200],
                 way_out(error),
             )
-            return
-        self._save_failure = None
-        self.callbacks.fire(TrainEvent.MODEL_SAVE, self)
+            return False
+        return True
 
     def _state(self) -> TrainState:
         return TrainState(
@@ -489,6 +509,9 @@ class Trainer:
             batch=self.batch_size,
             best_epoch=self._best_epoch,
             best_metrics=self._best_metrics,
+            chosen=(self._chosen.name, self._chosen.lr0),
+            metrics={name: float(value) for name, value in self.metrics.items()},
+            fitness=self.fitness,
             seconds=self._seconds(),
         )
 
@@ -498,16 +521,16 @@ class Trainer:
         Raises:
             TrainingError: the last checkpoint could not be written.
         """
-        if self._save_failure is not None:
+        if not self._is_saved:
             raise TrainingError(
-                f"the last checkpoint cannot be written: {one_line(self._save_failure)[:200]}; {self.last} is that of an "
-                f"earlier epoch{way_out(self._save_failure)}"
-            ) from self._save_failure
+                f"the last checkpoint could not be written: {self.last} is that of an earlier epoch, if it is there; free some "
+                "space, and go on from it with resume"
+            )
         kept = self.args.save and self._processes.main
         self.report = TrainReport(
             save_dir=self.save_dir,
             best=self.best if kept and self._best_epoch >= 0 else None,
-            last=self.last if kept and self.last.exists() else None,
+            last=self.last if kept and self._done else None,
             metrics=dict(self._best_metrics),
             fitness=self.best_fitness,
             best_epoch=self._best_epoch if self._best_epoch >= 0 else None,
@@ -521,12 +544,13 @@ class Trainer:
     # What goes wrong ------------------------------------------------------------------------------------------------------
 
     def _skip(self, what: str) -> None:
-        """Leave out a batch whose loss or gradients are no numbers."""
-        self._skipped += 1
-        self._in_succession += 1
-        if self._skipped <= MOST_SKIPPED:
-            log.warning("the %s of %s is no number; the batch is left out", what, self.where())
-        if self._in_succession >= MOST_SKIPPED:
+        """Leave out a batch whose loss, or a step whose gradients, are no numbers."""
+        self._in_succession[what] += 1
+        if not (self.amp and what == "gradients"):  # mixed precision tries how far it can scale a loss up, now and then too far
+            self._skipped += 1
+            if self._skipped <= MOST_SKIPPED:
+                log.warning("the %s of %s is no number; the batch is left out", what, self.where())
+        if self._in_succession[what] >= MOST_SKIPPED:
             self._restore(f"the {what} of {MOST_SKIPPED} batches in succession was no number")
 
     def _restore(self, why: str) -> None:
@@ -535,7 +559,8 @@ class Trainer:
         Raises:
             TrainingError: there is none, or it was done too often.
         """
-        self._in_succession = 0
+        self._steps.forget()
+        self._in_succession = dict.fromkeys(self._in_succession, 0)
         self._restores += 1
         if self._restores > MOST_RESTORES or not self.last.is_file() or self.world > 1:
             raise TrainingError(
@@ -544,8 +569,9 @@ class Trainer:
             )
         log.warning("%s; going back to the weights of the last checkpoint", why)
         self._load(resumed(self.last, {"resume": True}))
+        self._schedule.begin_epoch(self.epoch)
 
-    def _halve_batch(self, error: ShortOfMemoryError) -> None:
+    def _halve_batch(self, why: str) -> None:
         """Go on with batches of half the size.
 
         Raises:
@@ -555,8 +581,8 @@ class Trainer:
         if self._halvings > MOST_HALVINGS or self.batch_size == 1 or self.world > 1:
             raise TrainingError(
                 f"there is not enough memory for batches of {self.batch_size} at {self.args.imgsz} pixels; pass a smaller "
-                f"batch or imgsz ({error})"
-            ) from error
+                f"batch or imgsz ({why})"
+            )
         self.batch = None
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -566,6 +592,8 @@ class Trainer:
         self.train_loader.close()
         self.train_loader = self._make_loader()
         self._schedule.set_batches(len(self.train_loader))
+        if self.validator is not None:
+            self.validator = self._make_validator(self.validator.split)
 
     # Setting up -----------------------------------------------------------------------------------------------------------
 
@@ -574,12 +602,29 @@ class Trainer:
             self.save_dir = self._resumed.save_dir
         elif self.args.save_dir is not None:
             self.save_dir = Path(self.args.save_dir).expanduser()
+            self._make_room()
         else:
             self.save_dir = self._processes.told(next_free_folder("train") if self._processes.main else Path())
         try:
             self.wdir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise TrainingError(f"the folder to save in cannot be made: {error.strerror}: {error.filename}") from error
+
+    def _make_room(self) -> None:
+        """Look after what another training left in the folder.
+
+        Raises:
+            OptionError: there is a checkpoint, and nobody said that it may go.
+        """
+        if not self._processes.main:
+            return
+        if self.last.exists() and not self.args.exist_ok:
+            raise OptionError(
+                f"save_dir={str(self.save_dir)!r} holds another training; name another folder, go on with that one "
+                f"(resume={str(self.last)!r}), or pass exist_ok=True to replace it"
+            )
+        for path in (self.last, self.best):
+            path.unlink(missing_ok=True)
 
     def _add_builtins(self) -> None:
         if self._processes.main:
@@ -591,31 +636,27 @@ class Trainer:
         options = self.args
         train = load_split(self.data, "train")
         count = max(round(len(train.samples) * options.fraction), 1)
-        self._samples = train.samples[:: max(len(train.samples) // count, 1)][:count]
+        self._samples = [train.samples[number * len(train.samples) // count] for number in range(count)]
         held_out = load_split(self.data, "val") if options.val and self._processes.main else None
         torch.manual_seed(options.seed + self.rank)
         # Most convolutions are quicker with channels innermost: by a tenth on the processors tried, more in mixed precision.
         self.model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # unknown to the stubs
         self.train_loader = self._make_loader()
         steps = -(-len(self.train_loader) // self._full_accumulate) * self.epochs
-        self._chosen = choose_optimizer(options, steps=steps)
+        before = self._resumed
+        self._chosen = Chosen(*before.state.chosen) if before else choose_optimizer(options, steps=steps)
         decay = options.weight_decay * self.batch_size * self.world * self._full_accumulate / options.nbs
         self.optimizer = make_optimizer(self.model, self._chosen, momentum=options.momentum, weight_decay=decay)
         self._schedule = Schedule(self.optimizer, options, batches=len(self.train_loader))
         loss = DetectionLoss(self.model, box=options.box, cls=options.cls, dfl=options.dfl)
         self._steps = Steps(self.model, loss, self.optimizer, processes=self._processes, amp=self.amp, clip=options.clip)
-        if self._resumed is not None:
-            if self.epoch >= self.epochs:
-                raise TrainingError(
-                    f"{self._resumed.path} is that of a finished training of {self.epochs} epochs; pass epochs= to go on to "
-                    "more"
-                )
-            self._load(self._resumed)
+        if before is not None:
+            self._load(before)
         if held_out is not None:
             self.validator = self._make_validator(held_out)
         if self._processes.main:
             chosen = {"optimizer": self._chosen.name, "lr0": self._chosen.lr0}
-            write_args(self.save_dir / "args.yaml", {**options.as_dict(), **chosen})
+            write_args(self.save_dir / "args.yaml", {**plain_args(options, data=self.data.file), **chosen})
 
     def _load(self, before: Resumed) -> None:
         """Take over weights, average, optimizer and random state of a checkpoint."""
@@ -625,7 +666,6 @@ class Trainer:
         self.model.load_state_dict(state.model)
         self.optimizer.load_state_dict(dict(state.optimizer))
         self.scheduler.load_state_dict(dict(state.scheduler))
-        self._schedule.end_epoch()  # a checkpoint is written before
         self._steps.load_state(state.scaler)
         torch.set_rng_state(state.random)
         if state.random_gpu is not None and self.device.type == "cuda":
@@ -661,7 +701,7 @@ class Trainer:
             training=True,
             criterion=watched.losses,
             imgsz=options.imgsz,
-            batch=options.batch,
+            batch=self.batch_size,
             rect=options.rect,
             save_dir=self.save_dir,
         )
@@ -673,6 +713,14 @@ class Trainer:
         if hasattr(self, "train_loader"):
             self.train_loader.close()
         self._processes.close()
+
+
+def _check_size(imgsz: int, stride: int) -> None:
+    """Raise OptionError unless pictures of this side can be trained on."""
+    # With one cell alone, batch norms would have a single number to take the statistics of.
+    if imgsz % stride or imgsz < 2 * stride:
+        fitting = max(-(-imgsz // stride), 2) * stride
+        raise OptionError(f"imgsz={imgsz} is no multiple of {stride}, or too small; pass {fitting}")
 
 
 def _numbers(items: Tensor | None) -> tuple[float, ...] | None:

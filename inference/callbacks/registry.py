@@ -170,9 +170,7 @@ class Callbacks:
         handle = Handle(self, name)
         with self._lock:
             self._registrations += [
-                Registration(
-                    each, function, name, order or 0, on_error, background, bool(every_rank), next(_sequence), handle
-                )
+                Registration(each, function, name, order or 0, on_error, background, bool(every_rank), next(_sequence), handle)
                 for each, function in functions
             ]
             self._version += 1

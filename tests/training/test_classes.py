@@ -34,3 +34,13 @@ def test_nothing_in_common_is_an_error_of_one_line():
         DatasetError, match=r"^the model has no class of the dataset: it finds 'a', 'b', and labelled are 'c'; "
     ):
         match_classes({0: "a", 1: "b"}, {0: "c"})
+
+
+def test_names_that_differ_in_case_alone_stay_apart_where_both_have_them():
+    names = {0: "a", 1: "A", 2: "-", 3: "_"}
+    assert match_classes(names, names) == {0: 0, 1: 1, 2: 2, 3: 3}
+
+
+def test_names_that_are_alike_are_paired_only_where_it_is_clear():
+    assert match_classes({0: "Traffic_Light", 1: "person"}, {0: "person", 1: "traffic light"}) == {0: 1, 1: 0}
+    assert match_classes({0: "a", 1: "x"}, {0: "A", 1: "x", 2: " a"}) == {1: 1}

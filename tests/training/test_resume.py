@@ -101,9 +101,21 @@ def test_it_goes_on_in_the_folder_and_with_the_options_it_had(stopped):
 
 def test_a_finished_training_goes_on_to_more_epochs(stopped):
     Trainer(stopped.last, resume=True).run()
-    with pytest.raises(TrainingError, match="finished training of 4 epochs; pass epochs="):
+    with pytest.raises(TrainingError, match="went through its 4 epochs; pass epochs="):
         Trainer(stopped.last, resume=True).run()
     assert Trainer(stopped.last, resume=True, epochs=5, patience=3).run().epochs == 5
+
+
+def test_it_keeps_its_optimizer_however_many_epochs_are_to_come(stopped):
+    again = Trainer(stopped.last, resume=True, epochs=9_000)
+    again.callbacks.add("on_train_start", lambda trainer: setattr(trainer, "stop", True))
+    again.run()
+    assert type(again.optimizer) is torch.optim.AdamW
+
+
+def test_a_resume_knows_the_figures_from_before(stopped):
+    again = Trainer(stopped.last, resume=True)
+    assert (again.metrics, again.fitness) == (stopped.metrics, stopped.fitness)
 
 
 def test_what_came_before_cannot_be_changed(stopped):

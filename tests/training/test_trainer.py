@@ -237,6 +237,14 @@ def test_no_gradient_of_a_batch_before_the_stop_is_lost(make):
     assert fired.count("on_params_update") == 1
 
 
+def test_nor_is_one_of_a_batch_at_whose_end_it_was_stopped(make):
+    trainer = make(epochs=1, warmup_epochs=0, batch=1, nbs=2)
+    trainer.callbacks.add("on_train_batch_end", lambda trainer: setattr(trainer, "stop", True))
+    fired = recorded(trainer)
+    trainer.run()
+    assert fired.count("on_params_update") == 1
+
+
 def test_the_same_seed_gives_the_same_weights(make, tmp_path, example):
     weights = []
     for name, seed in (("first", 3), ("second", 3), ("third", 4)):
@@ -299,6 +307,13 @@ def test_without_validation_there_is_no_best(make):
     assert not trainer.best.exists()
 
 
+def test_a_network_whose_gradients_were_switched_off_can_be_trained(make, tiny_net):
+    trainer = make(tiny_net.eval().requires_grad_(False), epochs=1)
+    trainer.run()
+    learning = {name for name, each in trainer.model.named_parameters() if each.requires_grad}
+    assert {name for name, _ in trainer.model.named_parameters()} - learning == {"model.23.dfl.conv.weight"}
+
+
 def test_frozen_layers_learn_nothing_and_keep_their_statistics(make):
     trainer = make(epochs=1, freeze=3)
     before = {key: value.clone() for key, value in trainer.model.state_dict().items()}
@@ -320,6 +335,17 @@ def test_fine_tuning_takes_over_what_fits_of_a_network_with_other_classes(make, 
     assert other.state_dict()["model.0.conv.weight"].data_ptr() != own["model.0.conv.weight"].data_ptr()
 
 
+def test_a_class_keeps_what_was_learned_of_it_under_another_number(make, tiny_net):
+    other = dict(enumerate(("triangle", "circle", "star")))
+    before = DetectionNet(tiny_net.architecture, names=other)
+    for number in range(3):
+        torch.nn.init.constant_(before.detect.cv3[0][-1].weight[number].detach(), number + 1.0)
+    rows = make(before).model.detect.cv3[0][-1].weight.flatten(1)  # circle, square, triangle
+    assert torch.equal(rows[0], torch.full_like(rows[0], 2.0))
+    assert torch.equal(rows[2], torch.full_like(rows[2], 1.0))
+    assert not torch.equal(rows[1], torch.full_like(rows[1], 3.0))
+
+
 def test_yolo26_learns_with_both_heads(example, tiny_net26, tmp_path):
     trainer = Trainer(tiny_net26, data=example, save_dir=tmp_path / "run", **QUICK)
     assert trainer.loss_names == ("box_loss", "cls_loss", "l1_loss")
@@ -330,24 +356,60 @@ def test_yolo26_learns_with_both_heads(example, tiny_net26, tmp_path):
         assert [key for key in moved if f".{branch}." in key], branch
 
 
-def test_patience_ends_a_training_that_becomes_no_better(make):
-    trainer = make(epochs=20, patience=2)
-    values = iter([0.5, 0.6, 0.4, 0.3, 0.2, 0.1])
+def measuring(trainer: Trainer, *values: float) -> None:
+    """Let validations come to these figures, one after the other."""
+    coming = iter(values)
 
     def measured(validator: Any) -> None:
-        value = next(values)
+        value = next(coming)
         validator.metrics = dataclasses.replace(validator.metrics, map=value, map50=value)
 
     trainer.callbacks.add("on_val_end", measured)
+
+
+def test_patience_ends_a_training_that_becomes_no_better(make):
+    trainer = make(epochs=20, patience=2)
+    measuring(trainer, 0.5, 0.6, 0.4, 0.3, 0.2, 0.1)
     report = trainer.run()
     assert (report.why, report.epochs, report.best_epoch) == ("patience", 4, 1)
     assert report.fitness == pytest.approx(0.6)
 
 
 def test_a_time_limit_ends_a_training_with_the_epoch_under_way(make):
-    trainer = make(epochs=50, time=1e-7)
+    trainer = make(epochs=50, time=1e-7, val_period=10)
     report = trainer.run()
     assert (report.why, report.epochs) == ("time", 1)
+    assert report.best == trainer.best  # the last epoch is validated, whenever it comes
+
+
+def test_a_best_that_cannot_be_written_is_not_the_best(make, monkeypatch):
+    trainer = make(epochs=3)
+    measuring(trainer, 0.1, 0.5, 0.3)
+    real = torch.save
+
+    def full(*given: Any, **named: Any) -> None:
+        if trainer.epoch == 1 and "training" not in given[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(*given, **named)
+
+    monkeypatch.setattr(save.torch, "save", full)
+    report = trainer.run()
+    assert (report.best_epoch, report.fitness) == (2, pytest.approx(0.3))
+    assert read_checkpoint(trainer.best).epoch == 2
+
+
+def test_another_training_in_the_folder_is_neither_replaced_nor_gone_on_with(make):
+    first = make(epochs=1, val=False)
+    first.run()
+    before = first.last.read_bytes()
+    with pytest.raises(OptionError, match=r"holds another training.*resume=.*exist_ok=True"):
+        make(epochs=1).run()
+    assert first.last.read_bytes() == before
+    again = make(epochs=1, exist_ok=True)
+    again.callbacks.add("on_train_start", lambda trainer: setattr(trainer, "stop", True))
+    report = again.run()
+    assert (report.best, report.last, report.epochs) == (None, None, 0)
+    assert not again.last.exists()
 
 
 def test_a_background_callback_sees_a_snapshot_on_which_nothing_can_be_set(make):
@@ -379,6 +441,32 @@ def test_a_batch_whose_loss_is_no_number_is_left_out(make, caplog):
     assert report.skipped == 1
     assert "batch 2 is no number; the batch is left out" in caplog.text
     assert all(bool(each.isfinite().all()) for each in trainer.model.parameters())
+
+
+def test_now_and_then_a_batch_without_a_loss_is_no_reason_to_go_back(make):
+    trainer = make(epochs=1, batch=1, nbs=16)
+    spoil_outputs(trainer, lambda: trainer.batch_i % 2 == 0)
+    assert trainer.run().skipped == 12
+
+
+def test_a_batch_that_is_left_out_leaves_nothing_in_the_statistics(make):
+    trainer = make(epochs=1)
+
+    def spoil(module: Any, inputs: Any) -> Any:
+        return (inputs[0] * math.inf,) if trainer.batch_i == 1 else None
+
+    trainer.model.register_forward_pre_hook(spoil)
+    report = trainer.run()
+    assert (report.skipped, report.epochs) == (1, 1)
+    assert not trainer.ema.broken()
+
+
+def test_gradients_that_are_no_numbers_make_no_step(make):
+    trainer = make(epochs=1)
+    trainer.model.model[0].conv.weight.register_hook(lambda gradient: gradient * math.nan if trainer.batch_i == 0 else gradient)
+    fired = recorded(trainer)
+    report = trainer.run()
+    assert (report.skipped, fired.count("optimizer_step"), trainer.ema.updates) == (1, 2, 2)
 
 
 def test_weights_that_broke_are_taken_from_the_last_checkpoint(make, caplog):
@@ -457,7 +545,9 @@ def test_a_last_checkpoint_that_cannot_be_written_is_an_error(make, monkeypatch)
         real(*given, **named)
 
     monkeypatch.setattr(save.torch, "save", full)
-    with pytest.raises(TrainingError, match=r"the last checkpoint cannot be written: .*last\.pt is that of an earlier epoch"):
+    with pytest.raises(
+        TrainingError, match=r"the last checkpoint could not be written: .*last\.pt is that of an earlier epoch"
+    ):
         trainer.run()
     assert read_checkpoint(trainer.last).epoch == 0
 
@@ -466,7 +556,10 @@ def test_a_last_checkpoint_that_cannot_be_written_is_an_error(make, monkeypatch)
     ("options", "error", "told"),
     [
         ({"epoch": 3}, UnknownOptionError, "Did you mean 'epochs'"),
-        ({"imgsz": 100}, OptionError, "imgsz=100 is no multiple of 32; pass 128"),
+        ({"imgsz": 100}, OptionError, "imgsz=100 is no multiple of 32, or too small; pass 128"),
+        ({"imgsz": 32}, OptionError, "pass 64"),
+        ({"resume": 3}, OptionError, "resume=3 is no path"),
+        ({"save_dir": 5}, OptionError, "save_dir=5 is no path"),
         ({"data": None}, OptionError, "needs data"),
         ({"optimizer": "adam"}, OptionError, "SGD, AdamW"),
         ({"freeze": 99}, OptionError, "the network has the layers 0 to"),

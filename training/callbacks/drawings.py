@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
+import cv2
+
 from framehook.inference.boxes import Boxes
 from framehook.inference.callbacks.base import Callback
 from framehook.inference.saving import write_picture
@@ -58,7 +60,8 @@ class Drawings(Callback):
         """Keep what was found in the first batches."""
         if validator.batch is not None and len(self._seen) < DRAWN:
             batch = validator.batch
-            kept = ValBatch(batch.paths[:_MOST], batch.images[:_MOST], batch.samples[:_MOST])
+            # Without the pictures, which are read again at the end: they may be large.
+            kept = ValBatch(batch.paths[:_MOST], [], batch.samples[:_MOST])
             self._seen.append((kept, validator.preds[:_MOST]))
 
     def on_fit_epoch_end(self, trainer: Trainer) -> None:
@@ -76,7 +79,10 @@ class Drawings(Callback):
         if self._best is not None:
             seen, metrics, confusion = self._best
             for number, (batch, found) in enumerate(seen):
-                draw_batch(folder, number, batch, found, trainer.data.names)
+                images = [cv2.imread(str(path)) for path in batch.paths]
+                if all(image is not None for image in images):
+                    whole = ValBatch(batch.paths, images, batch.samples)  # type: ignore[arg-type]  # none is None
+                    draw_batch(folder, number, whole, found, trainer.data.names)
             draw_curves(folder, metrics)
             draw_confusion(folder, confusion)
         if trainer.csv.is_file():

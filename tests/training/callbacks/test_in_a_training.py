@@ -18,7 +18,7 @@ def trainer(source, *callbacks, **options):
     registry = Callbacks()
     for each in callbacks:
         registry.add(each)
-    small = {"imgsz": 32, "workers": 0, "device": "cpu", "plots": False}
+    small = {"imgsz": 64, "workers": 0, "device": "cpu", "plots": False}
     return Trainer(source, callbacks=registry, **small, **options)
 
 
