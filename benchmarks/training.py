@@ -136,7 +136,7 @@ def speed(out: Path, workers: int, repeats: int = 5) -> None:
         figures = {each.__name__: each(file, out, workers) for each in (first, second)}
         ratios.append(figures["_minimal"][0] / figures["_trainer"][0])
         print(
-            f"  minimal {figures['_minimal'][0]:.3f} s a batch, trainer {figures['_trainer'][0]:.3f} s, ratio {ratios[-1]:.3f}; "
+            f"  a batch {figures['_minimal'][0]:.3f} s, of the trainer {figures['_trainer'][0]:.3f} s, ratio {ratios[-1]:.3f}; "
             f"waited for pictures {figures['_minimal'][1]:.1%} and {figures['_trainer'][1]:.1%} of the time",
             flush=True,
         )

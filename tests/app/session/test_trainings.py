@@ -266,7 +266,7 @@ def alive(pid):
 def test_a_network_is_trained_in_another_process_and_can_be_run_then(example, tiny, tmp_path, monkeypatch):
     pytest.importorskip("torch")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # for so small a network threads are a waste
-    options = {"data": str(example), "epochs": 2, "imgsz": 32, "batch": 3, "workers": 0, "device": "cpu", "plots": False}
+    options = {"data": str(example), "epochs": 2, "imgsz": 64, "batch": 3, "workers": 0, "device": "cpu", "plots": False}
     watch = Watch(tiny, {**options, "save_dir": str(tmp_path / "train")})
     state = watch.end()
     assert state.error is None, state.detail

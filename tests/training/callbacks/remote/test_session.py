@@ -300,7 +300,7 @@ def test_a_real_training_is_on_the_server(server, example, tiny_net, tmp_path):
     options = {
         "data": example,
         "epochs": 2,
-        "imgsz": 32,
+        "imgsz": 64,
         "batch": 12,
         "workers": 0,
         "plots": False,
