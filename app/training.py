@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 
@@ -13,10 +16,10 @@ from framehook.app.interrupt import StopOnSignal
 from framehook.app.messages import diagnostics, logged_to, output
 from framehook.app.rows import print_json
 from framehook.inference.callbacks import Callbacks
-from framehook.inference.errors import OptionError
+from framehook.inference.errors import DatasetError, ModelFormatError, OptionError, TrainingError
 from framehook.model import missing_for_training
 from framehook.training.callbacks import ProgressBar
-from framehook.training.options import TrainArgs
+from framehook.training.options import TrainArgs, TrainOptions
 
 try:
     from framehook.training.trainer import Trainer
@@ -49,8 +52,9 @@ def train(
         The exit code: 0, or 128 and the number of the signal that ended it.
     """
     out, err = output(), diagnostics()
-    with logged_to(err, debug=debug):
+    with logged_to(err, debug=debug), _in_shell_terms():
         trainer = Trainer(start, callbacks=callbacks, architecture=architecture, **options)
+        trainer.callbacks.add("on_train_start", lambda trainer: err.print(_beginning(trainer)))
         trainer.callbacks.add(ProgressBar(Console(stderr=True, highlight=False, markup=False, emoji=False)))
         stopping = StopOnSignal(_Stopping(trainer, err))
         try:
@@ -92,6 +96,49 @@ class _Stopping:
     def stop(self) -> None:
         self.trainer.stop = True
         self.console.print("ending after this batch, with its validation and checkpoint; Ctrl-C again to end at once")
+
+
+def _beginning(trainer: Trainer) -> str:
+    """What is about to happen, in a line."""
+    name, rate = type(trainer.optimizer).__name__, trainer.optimizer.param_groups[0]["initial_lr"]
+    pictures = f"{len(trainer.train_loader.dataset)} pictures in batches of {trainer.batch_size}"
+    network = f"{trainer.model.architecture.name} on {trainer.device}"
+    return f"{network}, {pictures}, {name} with lr0 {rate:g}; files go to {trainer.save_dir}"
+
+
+# What the library says of its options, to those who type them ---------------------------------------------------------
+
+_TYPED: Final = (
+    *("data", "epochs", "imgsz", "batch", "workers", "patience", "time", "lr0", "optimizer", "freeze", "seed", "save_dir"),
+    *("device", "resume", "architecture"),
+)
+"""Options that have one of their own on the command line; all others are given by --set."""
+_OPTION: Final = re.compile(rf"(?<![\w-])({'|'.join((*TrainOptions().as_dict(), 'architecture'))})=(?P<value>['\"(\[\w./-])?")
+_SAID: Final = (
+    ("or pass exist_ok=True to", "or add --exist-ok to"),
+    ("leave out resume", "leave out --resume"),
+    ("Model('yolo11n.yaml')", "--model yolo11n.yaml"),
+)
+
+
+@contextmanager
+def _in_shell_terms() -> Iterator[None]:
+    """Word what is wrong in terms of the command line."""
+    try:
+        yield
+    except (OptionError, TrainingError, DatasetError, ModelFormatError) as error:
+        line = str(error)
+        for said, meant in _SAID:
+            line = line.replace(said, meant)
+        error.args = (_OPTION.sub(_option, line), *error.args[1:])
+        raise
+
+
+def _option(found: re.Match[str]) -> str:
+    value = found["value"] or ""
+    if found[1] not in _TYPED:
+        return f"--set {found[1]}={value}"
+    return f"--{found[1].replace('_', '-')}{' ' if value else ''}{value}"
 
 
 def assignments(texts: list[str]) -> dict[str, Any]:

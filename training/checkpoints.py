@@ -27,6 +27,7 @@ class TrainState:
 
     Attributes:
         epoch: Number of the epoch that ended.
+        is_whole: Whether all its batches were gone through; one that was cut short is begun again.
         model: State dict of the network that is trained, float32.
         optimizer, scheduler, scaler: Their state dicts.
         ema_updates: Updates of the average; its weights are those of the checkpoint itself.
@@ -41,6 +42,7 @@ class TrainState:
     """
 
     epoch: int
+    is_whole: bool
     model: Mapping[str, Tensor]
     optimizer: Mapping[str, Any]
     scheduler: Mapping[str, Any]

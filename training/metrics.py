@@ -90,6 +90,10 @@ class DetectionMetrics:
     pictures: int
     objects: int
 
+    def __repr__(self) -> str:
+        figures = ", ".join(f"{name}={getattr(self, name):.3f}" for name in ("map50", "map", "precision", "recall"))
+        return f"DetectionMetrics({figures}, {self.objects} objects in {self.pictures} pictures)"
+
     @property
     def fitness(self) -> float:
         """The one number by which checkpoints are compared: .1 `map50` + .9 `map`."""

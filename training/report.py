@@ -22,10 +22,12 @@ class TrainReport:
         fitness: Of the best epoch.
         best_epoch: Its number, from 0.
         epochs: Epochs that were trained in all, also before a resume.
+        is_cut: Whether the last of them was stopped before its last batch; a resume begins it again.
         why: What ended it: `epochs`, `patience`, `time`, `stop`.
         seconds: How long it took, since the beginning or the resume.
         waiting: Share of the training time in which it waited for pictures.
         skipped: Batches that were left out since their loss or gradients were no numbers.
+        held_out: Folder of the pictures it was validated on, for exports to be compared on; None where that is no folder.
     """
 
     save_dir: Path
@@ -35,10 +37,12 @@ class TrainReport:
     fitness: float | None
     best_epoch: int | None
     epochs: int
+    is_cut: bool
     why: str
     seconds: float
     waiting: float
     skipped: int
+    held_out: Path | None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values by name."""
@@ -50,6 +54,8 @@ class TrainReport:
     def lines(self) -> list[str]:
         """What to show at the end: figures, files, and what to do next."""
         minutes, seconds = divmod(round(self.seconds), 60)
+        took = f"{minutes}:{seconds:02} min" if minutes else f"{seconds} s"
+        epochs = f"{self.epochs} epoch{'' if self.epochs == 1 else 's'}{', the last one in part,' if self.is_cut else ''}"
         ends = {
             "epochs": "",
             "patience": ": no better for long enough",
@@ -57,7 +63,7 @@ class TrainReport:
             "stop": ": it was stopped",
         }
         lines = [
-            f"trained {self.epochs} epochs in {minutes}:{seconds:02} min{ends[self.why]}",
+            f"trained {epochs} in {took}{ends[self.why]}",
             f"  waited for pictures {self.waiting:.0%} of the time",
         ]
         if self.skipped:
@@ -74,7 +80,7 @@ class TrainReport:
             "watch it live:",
             f"  framehook gui 0 --model {quoted}",
             "make an ONNX file of it:",
-            f"  framehook export --model {quoted}",
+            f"  framehook export {quoted}" + ("" if self.held_out is None else f" --data {shlex.quote(str(self.held_out))}"),
         ]
 
 

@@ -41,6 +41,11 @@ class Resumed:
     checkpoint: Checkpoint
 
     @property
+    def next_epoch(self) -> int:
+        """Number of the epoch to go on with."""
+        return self.state.epoch + 1 if self.state.is_whole else self.state.epoch
+
+    @property
     def save_dir(self) -> Path:
         """Folder of its files."""
         folder = self.path.absolute().parent
@@ -83,6 +88,8 @@ def resumed(source: Any, given: Mapping[str, Any]) -> Resumed:
             "last.pt, or pass resume='runs/train/weights/last.pt'"
         )
     path = Path(source if wanted is True else wanted).expanduser()
+    if path.is_dir():
+        path = next((each for each in (path / "weights" / "last.pt", path / "last.pt") if each.is_file()), path)
     checkpoint, state = read_state(path)
     changes = {name: value for name, value in given.items() if name != "resume"}
     plain = plain_args(TrainOptions.build(changes), data=path)

@@ -15,6 +15,7 @@ import torch
 from framehook.inference.checkpoints import read_checkpoint
 from framehook.inference.errors import ModelFormatError, ModelNotFoundError, OptionError
 from framehook.inference.load import BUNDLED, CHECKPOINTS, DESCRIPTIONS
+from framehook.inference.nets.architecture import known_architectures
 from framehook.inference.nets.load import read_architecture
 from framehook.inference.nets.net import DetectionNet
 from framehook.inference.nets.restore import net_from
@@ -51,17 +52,23 @@ def network_to_train(source: Any, names: Mapping[int, str], *, architecture: str
             described = read_architecture(path)
             return DetectionNet(dataclasses.replace(described, nc=len(names)), names=names, source=str(source))
         if path.suffix.lower() in CHECKPOINTS:
+            if not path.is_file():
+                raise ModelNotFoundError(f"no checkpoint at {path}; pass the path of a .pt file that you have{_random(path)}")
             net = net_from(read_checkpoint(path), source=str(path), architecture=architecture)
             return _for_classes(net, names, path.name)
         if not path.is_file() and not path.suffix:
-            raise ModelNotFoundError(
-                f"no checkpoint at {path}; pass the path of a .pt file, or an architecture with its ending: {path}.yaml"
-            )
+            raise ModelNotFoundError(f"no checkpoint at {path}; pass the path of a .pt file{_random(path)}")
     what = "the bundled detector" if source is None or source == BUNDLED else str(source)
     raise ModelFormatError(
         f"{what} cannot be trained; start from a .pt checkpoint, or from an architecture with random weights: "
         "Model('yolo11n.yaml')"
     )
+
+
+def _random(path: Path) -> str:
+    """What to pass for random weights, where a name is that of an architecture, and otherwise."""
+    name = path.stem if path.stem in known_architectures() else "yolo11n"
+    return f", or {name}.yaml to begin with random weights"
 
 
 def _for_classes(net: DetectionNet, names: Mapping[int, str], source: str) -> DetectionNet:
@@ -94,23 +101,16 @@ def _for_classes(net: DetectionNet, names: Mapping[int, str], source: str) -> De
     return made
 
 
-def layers_of(freeze: int | Sequence[int] | None) -> frozenset[int]:
-    """The numbers of the layers that `TrainOptions.freeze` means."""
-    if freeze is None:
-        return frozenset()
-    return frozenset(range(freeze)) if isinstance(freeze, int) else frozenset(map(int, freeze))
-
-
-def freeze_layers(net: DetectionNet, frozen: frozenset[int]) -> None:
-    """Let layers of these numbers learn nothing.
+def freeze_layers(net: DetectionNet, freeze: int | Sequence[int] | None) -> frozenset[int]:
+    """Let the layers that `TrainOptions.freeze` means learn nothing, and return their numbers.
 
     Raises:
         OptionError: the network has no such layer, or every layer was named.
     """
-    if not frozen:
-        return
+    frozen = frozenset(range(freeze) if isinstance(freeze, int) else freeze or ())
     count = len(net.model)
-    if max(frozen) >= count or len(frozen) >= count:
-        raise OptionError(f"freeze={sorted(frozen)}: the network has the layers 0 to {count - 1}, and one must learn")
+    if frozen and (max(frozen) >= count or len(frozen) >= count):
+        raise OptionError(f"freeze={freeze} is too many: the network has the layers 0 to {count - 1}, and one must learn")
     for number in frozen:
         net.model[number].requires_grad_(False)
+    return frozen

@@ -13,9 +13,10 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from framehook.inference.callbacks.registry import Callbacks
-from framehook.inference.errors import OptionError, RunError, TrainingError, one_line
+from framehook.inference.errors import DatasetError, OptionError, RunError, TrainingError, one_line
 from framehook.inference.events import TrainEvent
 from framehook.inference.nets.net import DetectionNet
+from framehook.inference.nets.save import PARTIAL
 from framehook.inference.saving import next_free_folder, way_out
 from framehook.training.arguments import plain_args, write_args
 from framehook.training.augment import Augmentation
@@ -34,7 +35,7 @@ from framehook.training.processes import Processes
 from framehook.training.report import TrainReport
 from framehook.training.resume import Resumed, resumed
 from framehook.training.snapshot import TrainSnapshot, label_losses, label_names
-from framehook.training.start import freeze_layers, layers_of, network_to_train
+from framehook.training.start import freeze_layers, network_to_train
 from framehook.training.steps import ShortOfMemoryError, Steps
 from framehook.training.validator import Validator
 from framehook.training.watched import Watched
@@ -134,6 +135,7 @@ class Trainer:
         if isinstance(source, HasSpec):
             callbacks = source.callbacks if callbacks is None else callbacks
             source, architecture = source.spec, architecture or source.architecture
+        self._source = str(source) if isinstance(source, str | Path) else type(source).__name__
         self.args = TrainOptions.build(options)
         self._resumed: Resumed | None = None
         if self.args.resume:
@@ -148,14 +150,18 @@ class Trainer:
             else network_to_train(source, self.data.names, architecture=architecture, seed=self.args.seed)
         )
         _check_size(self.args.imgsz, self.model.stride)
-        self._frozen = layers_of(self.args.freeze)
-        freeze_layers(self.model, self._frozen)
+        self._frozen = freeze_layers(self.model, self.args.freeze)
         self.epochs = self.args.epochs
-        self.start_epoch = self.epoch = self._resumed.state.epoch + 1 if self._resumed else 0
-        if self.start_epoch >= self.epochs:
+        self.start_epoch = self.epoch = self._resumed.next_epoch if self._resumed else 0
+        if self._resumed and self.start_epoch >= self.epochs:
             raise TrainingError(
-                f"{self._resumed and self._resumed.path} is that of a training that went through its {self.start_epoch} "
-                "epochs; pass epochs= to go on to more"
+                f"{self._resumed.path} has gone through {self.start_epoch} epochs already, and epochs={self.epochs} asks for "
+                "no more; pass a larger number to go on"
+            )
+        if self.args.val and "val" not in self.data.splits:
+            raise DatasetError(
+                f"{self.data.file} has no val, by which to tell how good a network is; add one (framehook data split parts "
+                "labelled pictures), or pass val=False"
             )
         self._processes = Processes(self.args.device)
         self.device, self.rank, self.world = self._processes.device, self._processes.rank, self._processes.world
@@ -189,9 +195,11 @@ class Trainer:
         self._began = self._trained = self._waited = 0.0
         self._measured = 0
         self._done = self.start_epoch
+        self._is_cut = False
         self._skipped = self._restores = self._halvings = 0
         self._in_succession = {"loss": 0, "gradients": 0}
         self._is_saved = True
+        self._failure = ""
 
     # What callbacks look at -----------------------------------------------------------------------------------------------
 
@@ -353,7 +361,7 @@ class Trainer:
         self._done = self.epoch + 1
         self.callbacks.fire(TrainEvent.EPOCH_END, self)
         self.is_best = False
-        if self._processes.main and self._is_whole():
+        if self._processes.main and self._is_sound():
             if self.args.time is not None and self._seconds() >= self.args.time * 3600:
                 self._end("time")
             self._keep(is_better=self._validate())
@@ -388,6 +396,7 @@ class Trainer:
             if self._agree_to_stop():
                 if self._steps.pending:
                     self._step()
+                self._is_cut = number + 1 < count
                 return number + 1
         return count
 
@@ -432,7 +441,7 @@ class Trainer:
 
     # After an epoch -------------------------------------------------------------------------------------------------------
 
-    def _is_whole(self) -> bool:
+    def _is_sound(self) -> bool:
         """Whether the average holds numbers alone; if not, the weights are now those of the last checkpoint."""
         if self.ema.broken():
             self._restore("a weight is no number")
@@ -487,18 +496,16 @@ class Trainer:
                 state=state,
             )
         except (OSError, RuntimeError) as error:
-            log.error(
-                "the checkpoint of epoch %d cannot be written: %s; the one before stays, and the training goes on%s",
-                self.epoch + 1,
-                one_line(error)[:200],
-                way_out(error),
-            )
+            before = f"{path.name} is that of an earlier epoch" if path.exists() else f"there is no {path.name} so far"
+            self._failure = f"{path.name} of epoch {self.epoch + 1} cannot be written: {_told(error)}; {before}{way_out(error)}"
+            log.error("%s", self._failure)
             return False
         return True
 
     def _state(self) -> TrainState:
         return TrainState(
             epoch=self.epoch,
+            is_whole=not self._is_cut,
             model=self.model.state_dict(),
             optimizer=self.optimizer.state_dict(),
             scheduler=self.scheduler.state_dict(),
@@ -522,10 +529,7 @@ class Trainer:
             TrainingError: the last checkpoint could not be written.
         """
         if not self._is_saved:
-            raise TrainingError(
-                f"the last checkpoint could not be written: {self.last} is that of an earlier epoch, if it is there; free some "
-                "space, and go on from it with resume"
-            )
+            raise TrainingError(f"the last checkpoint is missing: {self._failure}")
         kept = self.args.save and self._processes.main
         self.report = TrainReport(
             save_dir=self.save_dir,
@@ -535,10 +539,12 @@ class Trainer:
             fitness=self.best_fitness,
             best_epoch=self._best_epoch if self._best_epoch >= 0 else None,
             epochs=self._done,
+            is_cut=self._is_cut,
             why="stop" if self.stop and self._why == "epochs" else self._why,
             seconds=time.monotonic() - self._began,
             waiting=self._waited / self._trained if self._trained else 0.0,
             skipped=self._skipped,
+            held_out=next((each for each in self.data.splits.get("val", ()) if each.is_dir()), None),
         )
 
     # What goes wrong ------------------------------------------------------------------------------------------------------
@@ -607,6 +613,9 @@ class Trainer:
             self.save_dir = self._processes.told(next_free_folder("train") if self._processes.main else Path())
         try:
             self.wdir.mkdir(parents=True, exist_ok=True)
+            if self._processes.main:
+                for left in self.wdir.glob(PARTIAL):  # by a process that was killed
+                    left.unlink()
         except OSError as error:
             raise TrainingError(f"the folder to save in cannot be made: {error.strerror}: {error.filename}") from error
 
@@ -656,7 +665,8 @@ class Trainer:
             self.validator = self._make_validator(held_out)
         if self._processes.main:
             chosen = {"optimizer": self._chosen.name, "lr0": self._chosen.lr0}
-            write_args(self.save_dir / "args.yaml", {**plain_args(options, data=self.data.file), **chosen})
+            args = {"model": self._source, **plain_args(options, data=self.data.file), **chosen}
+            write_args(self.save_dir / "args.yaml", {**args, "save_dir": str(self.save_dir)})
 
     def _load(self, before: Resumed) -> None:
         """Take over weights, average, optimizer and random state of a checkpoint."""
@@ -713,6 +723,10 @@ class Trainer:
         if hasattr(self, "train_loader"):
             self.train_loader.close()
         self._processes.close()
+
+
+def _told(error: Exception) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else one_line(error)[:200]
 
 
 def _check_size(imgsz: int, stride: int) -> None:

@@ -6,12 +6,33 @@ import os
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Final
 
 import torch
 
 from framehook.inference.checkpoints import HEADER_KEY, Header, own_header
 from framehook.inference.nets.net import DetectionNet
+
+PARTIAL: Final = ".*.partial"
+"""How files are called until they are whole: what a killed process leaves."""
+
+
+class _Disk:
+    """A file that PyTorch writes to; it remembers what went wrong, which PyTorch would not tell."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.error: OSError | None = None
+        self._file = file
+
+    def write(self, content: bytes) -> int:
+        try:
+            return self._file.write(content)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        self._file.flush()
 
 
 def save_checkpoint(path: str | Path, net: DetectionNet, *, more: Mapping[str, Any] | None = None, **facts: Any) -> None:
@@ -32,7 +53,13 @@ def save_checkpoint(path: str | Path, net: DetectionNet, *, more: Mapping[str, A
     beside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
         with beside.open("xb") as file:
-            torch.save({HEADER_KEY: own_header(header), "model": net.state_dict(), **(more or {})}, file)
+            disk: Any = _Disk(file)  # which PyTorch's stubs want to be a whole file
+            try:
+                torch.save({HEADER_KEY: own_header(header), "model": net.state_dict(), **(more or {})}, disk)
+            except RuntimeError:
+                if disk.error is not None:
+                    raise disk.error from None  # PyTorch tells of positions in its archive
+                raise
             file.flush()
             os.fsync(file.fileno())
         beside.replace(target)

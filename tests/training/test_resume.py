@@ -101,9 +101,22 @@ def test_it_goes_on_in_the_folder_and_with_the_options_it_had(stopped):
 
 def test_a_finished_training_goes_on_to_more_epochs(stopped):
     Trainer(stopped.last, resume=True).run()
-    with pytest.raises(TrainingError, match="went through its 4 epochs; pass epochs="):
+    with pytest.raises(TrainingError, match="has gone through 4 epochs already, and epochs=4 asks for no more"):
         Trainer(stopped.last, resume=True).run()
     assert Trainer(stopped.last, resume=True, epochs=5, patience=3).run().epochs == 5
+
+
+def test_an_epoch_that_was_cut_short_is_begun_again(start, example, tmp_path):
+    trainer = Trainer(start, data=example, save_dir=tmp_path / "run", **OPTIONS)
+    trainer.callbacks.add("on_train_batch_end", lambda trainer: setattr(trainer, "stop", trainer.epoch == 1))
+    report = trainer.run()
+    assert (report.epochs, report.is_cut) == (2, True)
+    assert "2 epochs, the last one in part, " in report.lines()[0]
+    again = Trainer("yolo11n.yaml", resume=tmp_path / "run")
+    assert again.start_epoch == 1
+    assert (again.run().epochs, again.report.is_cut) == (4, False)
+    with again.csv.open() as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3", "4"]
 
 
 def test_it_keeps_its_optimizer_however_many_epochs_are_to_come(stopped):
