@@ -26,7 +26,7 @@ from framehook.training.data.example import write_example
 from framehook.training.data.preview import preview
 from framehook.training.data.report import Action, DataReport
 from framehook.training.data.sample import Split
-from framehook.training.data.scan import load_split, shared_pictures
+from framehook.training.data.scan import check_split, load_split, shared_pictures
 from framehook.training.data.split import first_of_same, split_data
 
 _HARMLESS: Final = (Action.KEPT, Action.BACKGROUND)
@@ -57,6 +57,7 @@ def check_data(
         The exit code: 1 where something is left out or clipped, or splits share pictures; 0 where all is used as it is.
 
     Raises:
+        OptionError: no dataset has such a split.
         DatasetError: it cannot be read, or a split of it; the others are told first.
     """
     out, err = output(), diagnostics()
@@ -65,9 +66,13 @@ def check_data(
     read: list[Split] = []
     with _telling(err, debug=debug):
         spec = read_data(data)
+        for name in splits:
+            check_split(spec, name)
         if not debug:  # what is logged is what is printed
             logging.getLogger("framehook").setLevel(logging.ERROR)
         same = first_of_same(spec)
+        # A COCO json that was named by itself has no splits that could share anything.
+        doubled = not splits and len(set(same.values())) < len(same) and spec.file.suffix.lower() != ".json"
         for name in dict.fromkeys(splits or same.values()):
             try:
                 with _bar(err, name) as progress:
@@ -91,7 +96,7 @@ def check_data(
     if errors:
         raise errors[0] if len(errors) == 1 else ExceptionGroup("several splits cannot be read", errors)
     clean = all(problem.done in _HARMLESS for split in read for problem in split.report.problems)
-    return 0 if clean and not shared else 1
+    return 0 if clean and not shared and not doubled else 1
 
 
 def convert_data(data: str, folder: Path, *, to: str, exist_ok: bool = False, debug: bool = False) -> int:

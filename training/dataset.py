@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
-import multiprocessing
+import errno
+import math
+import os
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import heap
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -193,23 +196,71 @@ class _Kept:
         """Make room for pictures of these sizes (width, height)."""
         self._sizes = sizes
         self._starts = np.concatenate(([0], np.cumsum([width * height * 3 for width, height in sizes]))).tolist()
-        wanted, free = self._starts[-1], _free_memory()
-        if free is not None and wanted > free:
-            raise TrainingError(
-                f"the pictures take {wanted / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free; train without cache=True"
-            )
-        self._bytes = multiprocessing.RawArray(ctypes.c_uint8, max(wanted, 1))
+        self._bytes = SharedBytes(self._starts[-1], "the pictures", "train without cache=True")
 
     def __getitem__(self, index: int) -> Pixels:
-        (width, height), start = self._sizes[index], self._starts[index]
-        pixels: Pixels = np.frombuffer(memoryview(self._bytes), np.uint8, width * height * 3, start).reshape(height, width, 3)
+        width, height = self._sizes[index]
+        return self._bytes.part(self._starts[index], (height, width, 3))
+
+
+class SharedBytes:
+    """Memory that processes share, which is there: a file in memory of which a part is not ends a process with a bus error."""
+
+    def __init__(self, size: int, what: str, instead: str) -> None:
+        """Take it.
+
+        Args:
+            size: Bytes.
+            what: What it is for, to begin a message with.
+            instead: What can be done without it.
+
+        Raises:
+            TrainingError: there is not as much.
+        """
+        free = _free_memory()
+        if free is not None and size > free:
+            raise TrainingError(f"{what} take {size / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free; {instead}")
+        try:
+            # What `RawArray` is made of, which would write to all of it before anything could be looked after.
+            self._arena = heap.Arena(max(size, 1))
+            if sys.platform != "win32":  # where it is no file
+                _allocate(self._arena.fd, self._arena.size)
+        except OSError as error:
+            raise TrainingError(
+                f"{what} take {size / 1e6:.0f} MB of shared memory, for which there is no room in /dev/shm nor among the "
+                f"temporary files ({error.strerror or error}); {instead}, or have TMPDIR name a folder with room"
+            ) from error
+
+    def part(self, start: int, shape: tuple[int, ...]) -> Pixels:
+        """The bytes from `start` on, as an array."""
+        pixels: Pixels = np.frombuffer(self._arena.buffer, np.uint8, math.prod(shape), start).reshape(shape)
         return pixels
 
 
+def _allocate(file: int, size: int) -> None:
+    """Have all of an open file's bytes be there.
+
+    Raises:
+        OSError: there is no room for them.
+    """
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, size)
+    else:  # as on macOS
+        room = os.fstatvfs(file)
+        if room.f_bavail * room.f_frsize < size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def _free_memory() -> int | None:
-    """Bytes that can be had without swapping, where the system tells."""
+    """Bytes that can be had without swapping, and that a container may have, where the system tells."""
+    told = [int(line.split()[1]) * 1024 for line in _lines("/proc/meminfo") if line.startswith("MemAvailable:")]
+    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        told += [int(line) for line in _lines(limit) if line.isdecimal()]  # or the word max
+    return min(told, default=None)
+
+
+def _lines(file: str) -> list[str]:
     try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return Path(file).read_text(encoding="ascii").splitlines()
     except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+        return []

@@ -17,7 +17,6 @@ small, as it is in containers, and leaves tracebacks of workers when the trainin
 
 from __future__ import annotations
 
-import ctypes
 import math
 import multiprocessing
 import os
@@ -40,7 +39,7 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 from framehook.inference.errors import FramehookError, TrainingError, one_line
 from framehook.training.augment import Pixels
 from framehook.training.batch import Targets, TrainBatch
-from framehook.training.dataset import Key, TrainingSet
+from framehook.training.dataset import Key, SharedBytes, TrainingSet
 
 AHEAD: Final = 2
 """Batches each worker makes ahead."""
@@ -99,6 +98,9 @@ class TrainLoader:
             world: How many these are. Each gets as many batches; some pictures come twice where it does not come out even.
             pin: Put pictures into page-locked memory, from where GPUs can copy by themselves.
             shuffle: False for the order of the dataset.
+
+        Raises:
+            TrainingError: no room for what workers make.
         """
         self.dataset = dataset
         self.batch_size = batch
@@ -118,7 +120,6 @@ class TrainLoader:
                 "worker_init_fn": _begin_worker,
             }
         self._running: Iterator[_Sent] | None = None
-        self._begun = False
         self._loader: DataLoader[_Sent] | None = DataLoader(
             _Batches(dataset, self._places, pin=self._pin),
             batch_sampler=_Order(self),
@@ -131,21 +132,7 @@ class TrainLoader:
 
     def set_epoch(self, epoch: int, *, mosaic: bool) -> None:
         """Say which epoch comes next, from 0, and whether it has mosaics and mixup."""
-        if (epoch, mosaic) != (self._epoch, self._mosaic):
-            self._begun = False
         self._epoch, self._mosaic = epoch, mosaic
-
-    def begin(self) -> None:
-        """Let the workers, if there are any, make the first batches of the epoch while something else is done.
-
-        The epoch before it is over then, whether it was gone through or not.
-
-        Raises:
-            TrainingError: as iterating.
-        """
-        if self.workers:
-            self._start()
-            self._begun = True
 
     def __len__(self) -> int:
         """Batches of an epoch, on each process."""
@@ -159,10 +146,7 @@ class TrainLoader:
         """
         self.waited = 0.0
         began = time.monotonic()
-        running = self._running if self._begun else None
-        self._begun = False
-        if running is None:
-            running = self._start()
+        running = self._start()
         while True:
             made = self._next(running)
             if isinstance(made, FramehookError):
@@ -183,18 +167,18 @@ class TrainLoader:
             raise TrainingError(
                 f"no process that loads pictures could be started ({one_line(error)}); try workers=0"
             ) from error
+        except RuntimeError as error:  # those of the epoch before are asked whether they are there
+            _tell_death(error)
+            raise
         return running
 
     def _next(self, running: Iterator[_Sent]) -> _Sent | None:
         try:
             return next(running, None)
         except (OSError, EOFError, RuntimeError) as error:
-            # What was raised in a worker comes as what it is, told as "Caught ...": a bug, to be seen with its traceback.
-            if not self.workers or (isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker")):
-                raise
-            raise TrainingError(
-                f"a process that loads pictures died ({one_line(error)}); if memory ran out, try fewer workers or a lower batch"
-            ) from error
+            if self.workers:
+                _tell_death(error)
+            raise
 
     def _batch(self, made: _Made) -> TrainBatch:
         targets = Targets(torch.from_numpy(made.picture), torch.from_numpy(made.cls), torch.from_numpy(made.xyxy))
@@ -208,7 +192,6 @@ class TrainLoader:
     def close(self) -> None:
         """End the workers, and wait for them. May be called again."""
         running, self._running, self._loader, self._places = self._running, None, None, None
-        self._begun = False
         if self.workers and running is not None:
             # Deleting the iterator would do, were it certain that nobody else refers to it.
             running._shutdown_workers()  # type: ignore[attr-defined]
@@ -247,12 +230,10 @@ class _Places:
     def __init__(self, count: int, shape: tuple[int, ...]) -> None:
         self._shape = shape
         self._size = math.prod(shape)
-        self._bytes = multiprocessing.RawArray(ctypes.c_uint8, count * self._size)
+        self._bytes = SharedBytes(count * self._size, "the batches of workers", "try workers=0, or a smaller batch or imgsz")
 
     def __getitem__(self, number: int) -> Pixels:
-        start = number * self._size
-        pixels: Pixels = np.frombuffer(memoryview(self._bytes), np.uint8, self._size, start).reshape(self._shape)
-        return pixels
+        return self._bytes.part(number * self._size, self._shape)
 
 
 class _Batches(Dataset[Any]):
@@ -291,6 +272,19 @@ class _Batches(Dataset[Any]):
             np.concatenate([xyxy for _, xyxy in made]),
             [self._dataset.path(index) for _, index, _ in keys],
         )
+
+
+def _tell_death(error: Exception) -> None:
+    """Say in one line that a worker died, if that is what torch means.
+
+    Raises:
+        TrainingError: it is.
+    """
+    # What was raised in a worker comes as what it is, told as "Caught ...": a bug, to be seen with its traceback.
+    if not isinstance(error, RuntimeError) or str(error).startswith("DataLoader worker"):
+        raise TrainingError(
+            f"a process that loads pictures died ({one_line(error)}); if memory ran out, try fewer workers or a lower batch"
+        ) from error
 
 
 def _as_it_is(made: _Sent) -> _Sent:

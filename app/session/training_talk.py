@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from framehook.app.child_talk import Talk, interrupt_main
-from framehook.inference.callbacks import Callback
+from framehook.training.callbacks.per_epoch import PerEpoch, losses_of
 
 if TYPE_CHECKING:
     from framehook.training.callbacks import SamplePredictions
@@ -59,7 +60,7 @@ class Stopper:
             self._trainer = trainer
 
 
-class Teller(Callback):
+class Teller(PerEpoch):
     """Tells the app how a training goes."""
 
     order = 200  # what others do with an epoch is done
@@ -79,7 +80,7 @@ class Teller(Callback):
     def on_pretrain_routine_end(self, trainer: Any) -> None:
         self._talk.say(stage="getting ready", epochs=trainer.epochs, device=trainer.device)
 
-    def on_train_start(self, trainer: Any) -> None:
+    def begin(self, trainer: Any) -> None:
         self._began = time.monotonic()
         self._stopper.begins(trainer)
 
@@ -93,13 +94,12 @@ class Teller(Callback):
         self._told = now
         done = trainer.epoch - trainer.start_epoch + (trainer.batch_i + 1) / batches
         left = (now - self._began) / done * (trainer.epochs - trainer.start_epoch - done)
-        self._talk.say(epoch=trainer.epoch + 1, batch=trainer.batch_i + 1, losses=_losses(trainer), left=left)
+        self._talk.say(epoch=trainer.epoch + 1, batch=trainer.batch_i + 1, losses=losses_of(trainer), left=left)
 
     def on_train_epoch_end(self, trainer: Any) -> None:
         self._talk.say(stage="validating" if trainer.args.val else "saving")
 
-    def on_fit_epoch_end(self, trainer: Any) -> None:
-        figures = {**_losses(trainer), **trainer.metrics, **trainer.lr}
+    def epoch_done(self, trainer: Any, figures: Mapping[str, float]) -> None:
         self._talk.say(ended={"epoch": trainer.epoch + 1, "figures": figures})
         if self._samples.path is not None and self._samples.path != self._drawn:
             self._drawn = self._samples.path
@@ -109,11 +109,6 @@ class Teller(Callback):
 
     def on_model_save(self, trainer: Any) -> None:
         self._talk.say(**files_of(trainer))
-
-
-def _losses(trainer: Any) -> dict[str, float]:
-    """Means over the epoch so far; none where no batch could be used."""
-    return {} if trainer.tloss is None else trainer.label_loss_items(trainer.tloss)
 
 
 def files_of(trainer: Any) -> dict[str, Any]:

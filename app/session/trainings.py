@@ -211,7 +211,12 @@ class TrainingJob:
             return
         said: dict[str, Any] = {}
         for each in child.said():
-            said.update(self._heard(each))
+            try:
+                said.update(self._heard(each))
+            except (AttributeError, KeyError, TypeError, ValueError):
+                said = {"error": f"the training was ended, as it said what is not understood: {one_line(each)[:200]}"}
+                child.terminate()
+                break
         code, detail = child.end()
         if "done" in said:
             self._end(stage="done", report=said["done"])

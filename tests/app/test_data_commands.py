@@ -180,3 +180,26 @@ def test_what_is_wrong_is_said_in_one_line_and_leaves_nothing(framehook, shapes,
     assert errors[0].startswith("error: ")
     assert said in errors[0]
     assert [path.name for path in tmp_path.iterdir()] == ["shapes"]
+
+
+def test_splits_that_are_one_folder_are_a_fault_and_a_json_by_itself_is_none(framehook, shapes, tmp_path):
+    text = shapes.read_text()
+    shapes.write_text(text.replace("images/val", "images/train"))
+    assert shapes.read_text() != text
+    shown = framehook("data", "check", "shapes")
+    assert (shown.code, shown.err) == (1, "")
+    assert "train and val are the same pictures" in shown.out
+    assert framehook("data", "check", "shapes", "--split", "train", "--split", "val").code == 1
+    assert framehook("data", "check", "shapes", "--split", "val").code == 0
+    framehook("data", "convert", "shapes", "-o", "json", "--to", "coco")
+    assert framehook("data", "check", tmp_path / "json" / "train.json").code == 0
+
+
+def test_a_split_nobody_knows_is_told_before_any_is_read(framehook, shapes):
+    shown = framehook("data", "check", "shapes", "--split", "train", "--split", "vla")
+    assert (shown.code, shown.out) == (2, "")
+    assert shown.err == "error: --split 'vla' is unknown; expected one of train, val. Did you mean 'val'?\n"
+    shown = framehook("data", "check", "shapes", "--split", "train", "--split", "test")
+    assert (shown.code, shown.out) == (2, "")
+    assert "has no test: expected one of train, val" in shown.err
+    assert framehook("data", "preview", "shapes", "--split", "vla").err.startswith("error: --split 'vla' is unknown")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import resource
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from framehook.inference.geometry import Fit, Letterbox
 from framehook.inference.preprocess import InputFormat, Preprocessor
 from framehook.training.augment import PAD, Augmentation
 from framehook.training.data.sample import Sample
-from framehook.training.dataset import Item, TrainingSet
+from framehook.training.dataset import Item, SharedBytes, TrainingSet
 from framehook.training.options import TrainOptions
 
 SIDE = 64
@@ -208,3 +210,23 @@ def test_more_pictures_than_fit_into_memory_are_refused_before_they_are_read(tmp
     huge = sample_of(tmp_path / "huge.png", (1_000_000, 1_000_000), [])
     with pytest.raises(TrainingError, match=r"take 3000\.0 GB of memory.*without cache=True"):
         TrainingSet([huge], imgsz=1_000_000, augment=None, seed=0, cache=True)
+
+
+def test_memory_that_is_shared_is_there_before_it_is_used() -> None:
+    shared = SharedBytes(3_000_000, "the pictures", "train without cache=True")
+    # Else its first use is a bus error where there is no room for it.
+    assert os.fstat(shared._arena.fd).st_blocks * 512 >= 3_000_000
+    shared.part(2_999_990, (2, 5))[:] = 7
+    assert shared.part(2_999_980, (20,)).tolist() == [0] * 10 + [7] * 10
+
+
+def test_room_for_pictures_that_is_not_there_is_told_with_the_way_out(tmp_path: Path) -> None:
+    large = sample_of(tmp_path / "large.png", (1000, 1000), [])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))  # as where a disk is full
+    try:
+        with pytest.raises(TrainingError, match=r"3 MB of shared memory.*; train without cache=True, or have TMPDIR") as caught:
+            TrainingSet([large], imgsz=1000, augment=None, seed=0, cache=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "\n" not in str(caught.value)

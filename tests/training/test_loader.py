@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from framehook.inference.errors import TrainingError
 from framehook.training.augment import Augmentation
@@ -167,23 +169,6 @@ def test_an_epoch_under_way_is_not_changed_by_naming_the_next(folder: Path, work
     assert same(seen, whole)
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_an_epoch_can_be_begun_before_it_is_asked_for(folder: Path, workers: int) -> None:
-    with loader(pictures(folder), batch=2) as made:
-        first, second = epoch_of(made, 0), epoch_of(made, 1)
-    with loader(pictures(folder), batch=2, workers=workers) as made:
-        made.begin()
-        assert same(epoch_of(made, 0), first)
-        assert same(epoch_of(made, 0), first)
-        made.set_epoch(1, mosaic=True)
-        made.begin()
-        assert same(list(made), second)
-        # Another than the one that was begun, after all.
-        made.begin()
-        assert same(epoch_of(made, 0), first)
-        made.begin()
-
-
 def test_a_loader_with_workers_nobody_took_a_batch_from_can_be_closed(folder: Path) -> None:
     with loader(pictures(folder), workers=2):
         pass
@@ -257,6 +242,13 @@ def test_loading_takes_no_random_numbers_from_the_training(folder: Path) -> None
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have torch look after its workers more often than every five seconds."""
+    monkeypatch.setattr(_MultiProcessingDataLoaderIter._try_get_data, "__defaults__", (0.1,))
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_worker_that_was_killed_is_told_in_one_line(folder: Path) -> None:
     before = set(multiprocessing.active_children())
     with loader(pictures(folder), workers=1, batch=1) as made:
@@ -325,3 +317,33 @@ def test_a_plain_script_has_workers_that_ignore_ctrl_c_and_die_with_it(tmp_path:
         assert out == ""
         # Python's own, that it cleans up after who was killed.
         assert all("resource_tracker" in line for line in complaints.splitlines()), complaints
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_worker_that_was_killed_between_epochs_is_told_in_one_line(folder: Path) -> None:
+    before = set(multiprocessing.active_children())
+    with loader(pictures(folder), workers=1) as made:
+        epoch_of(made, 0)
+        (worker,) = set(multiprocessing.active_children()) - before
+        worker.kill()
+        worker.join()
+        with pytest.raises(TrainingError, match="a process that loads pictures died") as caught:
+            epoch_of(made, 1)
+        assert "\n" not in str(caught.value)
+
+
+def test_room_for_batches_that_is_not_there_is_told_with_the_way_out(folder: Path) -> None:
+    with files_of_at_most(1 << 20), pytest.raises(TrainingError, match=r"of shared memory.*; try workers=0, or") as caught:
+        TrainLoader(pictures(folder), batch=400, seed=0, workers=1)
+    assert "\n" not in str(caught.value)
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Let no file become larger, as where a disk is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

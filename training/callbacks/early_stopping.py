@@ -89,7 +89,7 @@ class EarlyStopping(Callback):
         return self.best is None or self._sign * (figure - self.best) > self.min_delta
 
     def _figure(self, trainer: Any) -> float | None:
-        """The figure now; None where there is none yet.
+        """The figure now; None where there is none yet, or none of this epoch.
 
         Raises:
             OptionError: there never will be.
@@ -99,8 +99,11 @@ class EarlyStopping(Callback):
         figures: Mapping[str, float] = figures_of(trainer, validated=True)
         if self.monitor in figures:
             return figures[self.monitor]
+        losses = list(trainer.label_loss_items())
+        if self.monitor in losses:
+            return None  # no batch of the epoch could be used
         if trainer.metrics or self.monitor.startswith(("train/", "lr/")):
-            known = ["fitness", *figures]
+            known = list(dict.fromkeys(["fitness", *losses, *figures]))
             near = did_you_mean(self.monitor, known) or f" There are {', '.join(known)}."
             raise OptionError(f"monitor='{self.monitor}' is no figure of this training.{near}")
         return None

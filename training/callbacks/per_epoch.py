@@ -18,22 +18,27 @@ class PerEpoch(Callback):
 
     Where not every epoch is validated, `trainer.metrics` keeps the last figures there were. They belong to another epoch, and
     are not given a second time.
+
+    Attributes:
+        validated: Whether the epoch that is over was validated, so that `trainer.metrics` and `trainer.fitness` are its own.
     """
 
     foreground_only: ClassVar[bool] = True
 
-    _validated: bool = False
+    validated: bool = False
 
     def on_train_start(self, trainer: Trainer) -> None:
-        self._validated = False
+        self.validated = False
         self.begin(trainer)
 
     def on_val_end(self, validator: Validator) -> None:
-        self._validated = validator.training and validator.error is None
+        self.validated = validator.training and validator.error is None
 
     def on_fit_epoch_end(self, trainer: Trainer) -> None:
-        validated, self._validated = self._validated, False
-        self.epoch_done(trainer, figures_of(trainer, validated=validated))
+        try:
+            self.epoch_done(trainer, figures_of(trainer, validated=self.validated))
+        finally:
+            self.validated = False
 
     def begin(self, trainer: Trainer) -> None:
         """A training began, or goes on from an epoch other than the first."""

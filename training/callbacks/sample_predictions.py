@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from framehook.inference.callbacks.base import Callback
 from framehook.inference.errors import OptionError, RecordingError
@@ -39,7 +40,7 @@ class SamplePredictions(Callback):
 
         Args:
             count: Pictures.
-            every: Epochs from one to the next, of those that are validated; the last epoch has one in any case.
+            every: Validations from one to the next; the last has one in any case.
             conf: What is found with less confidence is not drawn.
             side: Side in pixels of the square each picture is fitted into.
 
@@ -59,22 +60,19 @@ class SamplePredictions(Callback):
         self._every = every
         self._conf = conf
         self._side = side
-        self._due = self._told = False
+        self._told = False
         self._wanted: frozenset[Path] = frozenset()
         self._found: list[LabelledPicture] = []
+        self._drawn: tuple[int, npt.NDArray[np.uint8]] | None = None
 
     def on_train_start(self, trainer: Trainer) -> None:
-        self.path, self._due, self._told, self._found = None, False, False, []
-
-    def on_train_epoch_end(self, trainer: Trainer) -> None:
-        epoch = trainer.epoch + 1
-        self._due = trainer.stop or epoch % self._every == 0 or epoch == trainer.epochs
+        self.path, self._told, self._found, self._drawn = None, False, [], None
 
     def on_val_start(self, validator: Validator) -> None:
         self._found = []
         samples = validator.dataloader.samples
         chosen = np.linspace(0, len(samples) - 1, min(self._count, len(samples))).round().astype(int)
-        self._wanted = frozenset(samples[number].path for number in chosen) if validator.training and self._due else frozenset()
+        self._wanted = frozenset(samples[number].path for number in chosen) if validator.training else frozenset()
 
     def on_val_batch_end(self, validator: Validator) -> None:
         if not self._wanted or validator.batch is None:
@@ -88,10 +86,23 @@ class SamplePredictions(Callback):
         found, self._found = self._found, []
         if not found:
             return
-        drawn = tile(found, trainer.data.names, side=self._side)
+        epoch = trainer.epoch + 1
+        self._drawn = epoch, tile(found, trainer.data.names, side=self._side)
+        # By the epoch rather than counted, so that a training that is resumed keeps step.
+        if epoch // trainer.args.val_period % self._every == 0:
+            self._write(trainer)
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        # Which epoch is the last may be decided after it was validated.
+        self._write(trainer)
+
+    def _write(self, trainer: Trainer) -> None:
+        """Write what was found last, unless it was written."""
+        if self._drawn is None:
+            return
+        (epoch, drawn), self._drawn = self._drawn, None
         try:
-            target = trainer.save_dir / "samples" / f"epoch{trainer.epoch + 1}.jpg"
-            self.path = write_picture(target, drawn, overwrite=True)
+            self.path = write_picture(trainer.save_dir / "samples" / f"epoch{epoch}.jpg", drawn, overwrite=True)
         except RecordingError as error:
             if not self._told:
                 log.warning("%s; the training goes on without these pictures", error)

@@ -40,7 +40,7 @@ class Tracker(PerEpoch):
         self._open = self._attempt(lambda: self.open(trainer))
 
     def epoch_done(self, trainer: Trainer, figures: Mapping[str, float]) -> None:
-        fitness = {} if trainer.fitness is None else {"fitness": float(trainer.fitness)}
+        fitness = {"fitness": float(trainer.fitness)} if self.validated and trainer.fitness is not None else {}
         known = finite({**figures, **fitness, "epoch_time": float(trainer.epoch_time or 0.0)})
         if self._open:
             self._attempt(lambda: self.log(trainer.epoch + 1, known))

@@ -167,10 +167,10 @@ def _names(file: Path, description: dict[str, Any], splits: Mapping[str, tuple[P
     if isinstance(given, list):
         named = dict(enumerate(given))
     elif isinstance(given, dict):
-        try:
-            named = {int(number): name for number, name in given.items()}
-        except ValueError:
-            raise DatasetError(f"{file} has names with the number {_odd(given)}; expected 0, 1, 2 ...") from None
+        odd = next((number for number in given if not re.fullmatch(r"[+-]?\d{1,9}", number)), None)
+        if odd is not None:
+            raise DatasetError(f"{file} has names with the number {shown(odd)}; expected 0, 1, 2 ...")
+        named = {int(number): name for number, name in given.items()}
     else:
         raise DatasetError(f"{file} has names: {shown(given)}; expected a list of classes, as names: [cat, dog]")
     if sorted(named) != list(range(len(given))):
@@ -179,10 +179,6 @@ def _names(file: Path, description: dict[str, Any], splits: Mapping[str, tuple[P
         if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > _MAX_NAME:
             raise DatasetError(f"{file} calls class {number} {shown(name)}; expected a name of 1 to {_MAX_NAME} characters")
     return {number: named[number] for number in sorted(named)}
-
-
-def _odd(names: Mapping[str, Any]) -> str:
-    return shown(next(number for number in names if not re.fullmatch(r"[+-]?[\d_]+", number)))
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from framehook.inference.errors import one_line
+
 SHOWN: Final = 10
 """Problems of a kind that `DataReport.lines` shows unless it is asked for more."""
 _SHOWN_LENGTH: Final = 80
@@ -65,7 +67,7 @@ class Problem:
 
     def __str__(self) -> str:
         where = str(self.path) if self.line is None else f"{self.path}:{self.line}"
-        return f"{where}: {self.detail} ({self.done})"
+        return one_line(f"{where}: {self.detail} ({self.done})")
 
     def as_dict(self) -> dict[str, Any]:
         """The same in JSON's types."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import filecmp
 import hashlib
 import logging
 import os
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from framehook.inference.errors import DatasetError, SourceError, did_you_mean
+from framehook.inference.errors import DatasetError, OptionError, SourceError, did_you_mean
 from framehook.inference.sources.addresses import redacted
 from framehook.inference.sources.files import IMAGE_SUFFIXES
 from framehook.inference.sources.image import decode_image
@@ -66,13 +65,10 @@ def load_split(spec: DataSpec, split: str, *, cache: bool = True, progress: Prog
         progress: Called in this thread with how many pictures were read, and how many there are.
 
     Raises:
-        DatasetError: there is no such split, or nothing in it that can be used.
+        OptionError: no dataset has such a split.
+        DatasetError: this one has not, or nothing in it that can be used.
     """
-    if split not in spec.splits:
-        known = f"expected one of {', '.join(spec.splits)}.{did_you_mean(split, spec.splits)}"
-        raise DatasetError(
-            f"{spec.file} has no {split}: {known}" if split in SPLITS else f"split={split!r} is unknown; {known}"
-        )
+    check_split(spec, split)
     try:
         entries, listed = _listing(spec, split)
     except OSError as error:
@@ -90,6 +86,20 @@ def load_split(spec: DataSpec, split: str, *, cache: bool = True, progress: Prog
         raise DatasetError(f"{split}: no object is labelled in {len(samples)} pictures; {_first(problems, entries)}")
     _log.log(logging.WARNING if problems else logging.INFO, "%s: %s", spec.file.name, report.summary())
     return Split(split, spec.names, samples, report)
+
+
+def check_split(spec: DataSpec, split: str) -> None:
+    """Tell whether a dataset has a split, which is not looked at.
+
+    Raises:
+        OptionError, DatasetError: as `load_split`.
+    """
+    if split in spec.splits:
+        return
+    known = f"expected one of {', '.join(spec.splits)}.{did_you_mean(split, spec.splits)}"
+    if split not in SPLITS:
+        raise OptionError(f"split={split!r} is unknown; {known}")
+    raise DatasetError(f"{spec.file} has no {split}: {known}")
 
 
 def _unreadable(error: OSError) -> DatasetError:
@@ -128,17 +138,27 @@ def _report(spec: DataSpec, split: str, samples: Sequence[Sample], problems: Ite
 def shared_pictures(first: Split, second: Split) -> list[tuple[Path, Path]]:
     """The pictures that two splits have in common, under whatever names: a validation with them tells too much good of a model.
 
+    Returns:
+        Each such picture of the second, behind the first of those that it is in the first.
+
     Raises:
         DatasetError: a picture is not there any more.
     """
-    by_size: dict[int, list[Path]] = {}
+    by_content: dict[bytes, Path] = {}
     try:
-        for sample in first.samples:
-            by_size.setdefault(sample.path.stat().st_size, []).append(sample.path)
-        alike = [(sample.path, by_size.get(sample.path.stat().st_size, [])) for sample in second.samples]
-        return [(other, path) for path, others in alike for other in others if filecmp.cmp(other, path, shallow=False)]
+        ours, theirs = ({sample.path: sample.path.stat().st_size for sample in split.samples} for split in (first, second))
+        sizes = set(ours.values()) & set(theirs.values())  # no others need be read
+        for path in (path for path, size in ours.items() if size in sizes):
+            by_content.setdefault(_digest(path), path)
+        digests = {path: _digest(path) for path, size in theirs.items() if size in sizes}
     except OSError as error:
         raise _unreadable(error) from error
+    return [(by_content[digest], path) for path, digest in digests.items() if digest in by_content]
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").digest()
 
 
 # --- which pictures there are
@@ -152,9 +172,9 @@ def _listing(spec: DataSpec, split: str) -> tuple[list[_Entry], list[Problem]]:
         for entry in _entries(spec, split, place, problems):
             path = os.path.normpath(entry.path)
             if path in found:
-                problems.append(
-                    Problem(ProblemKind.DUPLICATE_PICTURE, entry.path, None, "named twice", Action.PICTURE_LEFT_OUT)
-                )
+                held = len(entry.picture.annotations) if entry.picture is not None else 0
+                detail = f"named twice; {held} annotations go with it" if held else "named twice"
+                problems.append(Problem(ProblemKind.DUPLICATE_PICTURE, entry.path, None, detail, Action.PICTURE_LEFT_OUT))
             else:
                 found[path] = entry
     entries = [found[path] for path in sorted(found)]
@@ -210,7 +230,8 @@ def _of_list(spec: DataSpec, place: Path, problems: list[Problem]) -> Iterator[_
     try:
         if place.stat().st_size > _MAX_LIST:
             raise DatasetError(f"{place} is too large for a list of pictures")
-        lines = place.read_text(encoding="utf-8-sig").splitlines()
+        # At nothing else that ends lines somewhere, as names may hold it.
+        lines = place.read_bytes().decode("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(
             f"{place} is no list of pictures: {getattr(error, 'strerror', None) or 'not a text file'}"

@@ -15,7 +15,7 @@ from framehook.inference.errors import DatasetError, OptionError, one_line
 from framehook.inference.ranges import is_number, is_whole
 from framehook.training.data.description import SPLITS, DataSpec, read_data
 from framehook.training.data.new_folder import new_folder
-from framehook.training.data.report import DataReport
+from framehook.training.data.report import DataReport, shown
 from framehook.training.data.sample import Sample
 from framehook.training.data.scan import load_split
 from framehook.training.data.yaml_file import write_yaml
@@ -96,10 +96,11 @@ def split_data(
         )
     part = _deal(counts, _sizes(len(samples), list(shares)), np.random.default_rng(seed))
     root = Path(out).expanduser().resolve()
+    lines = [f"{_line(sample, root)}\n" for sample in samples]
     with new_folder(out, exist_ok=exist_ok) as made:
         for number, name in enumerate(wanted):
-            lines = [_line(samples[row], root) for row in np.flatnonzero(part == number)]
-            (made / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+            listed = "".join(lines[row] for row in np.flatnonzero(part == number))
+            (made / f"{name}.txt").write_text(listed, encoding="utf-8")
         about = f"Parted by 'framehook data split': seed {seed}, {', '.join(f'{share:g}' for share in shares)}."
         write_yaml(made / "data.yaml", {name: f"{name}.txt" for name in wanted}, spec.names, about=about)
     return Parting(
@@ -162,12 +163,19 @@ def _names_beside(folder: Path) -> list[str]:
 
 
 def _line(sample: Sample, root: Path) -> str:
-    """A picture's path from the folder of the list on, as the field marks it; on another drive its whole path."""
+    """A picture's path from the folder of the list on, as the field marks it; on another drive its whole path.
+
+    Raises:
+        DatasetError: it is not of one line.
+    """
     whole = sample.path.absolute()
     try:
-        return f"./{Path(os.path.relpath(whole, root)).as_posix()}"
+        line = f"./{Path(os.path.relpath(whole, root)).as_posix()}"
     except ValueError:
-        return whole.as_posix()
+        line = whole.as_posix()
+    if "\n" in line or "\r" in line:
+        raise DatasetError(f"{shown(line)} has a line break in its path, which no list of pictures can hold; rename it")
+    return line
 
 
 def _sizes(count: int, shares: Sequence[float]) -> npt.NDArray[np.int64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +25,7 @@ _NAMED: Final = 12
 _WRITTEN: Final = 30
 """Rows of a confusion matrix whose numbers can be read."""
 _LONGEST: Final = 24
+_NO_GLYPH: Final = r"Glyph \d+ .*missing from|Matplotlib currently does not support"
 
 
 def draw_curves(folder: Path, metrics: DetectionMetrics) -> list[Path]:
@@ -71,8 +73,11 @@ def write_figure(path: Path, figure: Figure) -> Path:
         RecordingError: it cannot be written; what was there stays.
     """
     drawn = io.BytesIO()
-    # A canvas of its own: nothing of Matplotlib's global state is touched, nor any window system.
-    FigureCanvasAgg(figure).print_figure(drawn, format="png", dpi=120)
+    with warnings.catch_warnings():
+        # Its font lacks most of the world's letters; a name is then drawn as boxes.
+        warnings.filterwarnings("ignore", _NO_GLYPH, UserWarning)
+        # A canvas of its own: nothing of Matplotlib's global state is touched, nor any window system.
+        FigureCanvasAgg(figure).print_figure(drawn, format="png", dpi=120)
     part = path.with_name(f".{path.name}.part")
     try:
         part.write_bytes(drawn.getvalue())

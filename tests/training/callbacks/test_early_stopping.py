@@ -92,3 +92,22 @@ def test_what_needs_validation_is_told_before_a_training_without(tmp_path):
 def test_values_that_are_not_possible_are_told(wrong):
     with pytest.raises(OptionError, match=next(iter(wrong))):
         EarlyStopping(**wrong)
+
+
+class LosingAnEpoch(Driven):
+    """No batch of its second epoch can be used."""
+
+    def _train(self):
+        super()._train()
+        if self.epoch == 1:
+            self.tloss = None
+
+
+def test_an_epoch_without_a_loss_is_no_better_and_ends_nothing_by_itself(tmp_path):
+    stopping = EarlyStopping("train/box_loss", patience=2)
+    trainer = LosingAnEpoch(tmp_path, [stopping], epochs=4).run()
+    assert (trainer.epoch, stopping.best_epoch, stopping.stopped_epoch) == (3, 3, None)
+    stopping = EarlyStopping("train/box_loss", patience=1)
+    assert LosingAnEpoch(tmp_path, [stopping], epochs=4).run().epoch == stopping.stopped_epoch == 1
+    with pytest.raises(CallbackError, match=r"Did you mean 'train/box_loss'"):
+        LosingAnEpoch(tmp_path, [EarlyStopping("train/boxloss")], epochs=4, start_epoch=1).run()

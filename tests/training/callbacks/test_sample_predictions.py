@@ -7,6 +7,7 @@ import pytest
 
 from framehook.inference.boxes import Boxes
 from framehook.inference.errors import OptionError
+from framehook.training.callbacks.early_stopping import EarlyStopping
 from framehook.training.callbacks.sample_predictions import SamplePredictions
 
 from .driven import Driven
@@ -101,3 +102,17 @@ def test_a_folder_that_cannot_be_made_is_told_once_and_ends_nothing(tmp_path, ca
 def test_values_out_of_range_are_told(wrong):
     with pytest.raises(OptionError, match=f"{next(iter(wrong))}=.* is out of range"):
         SamplePredictions(**wrong)
+
+
+def test_of_several_epochs_validated_every_so_many_have_a_picture_also_when_resumed(tmp_path):
+    play(tmp_path, SamplePredictions(2, every=2, side=64), epochs=13, val_period=3)
+    assert names(tmp_path) == ["epoch12.jpg", "epoch13.jpg", "epoch6.jpg"]
+    play(tmp_path / "resumed", SamplePredictions(2, every=2, side=64), epochs=12, val_period=3, start_epoch=4)
+    assert names(tmp_path / "resumed") == ["epoch12.jpg", "epoch6.jpg"]
+
+
+def test_the_last_epoch_has_a_picture_though_it_became_the_last_after_its_validation(tmp_path):
+    trainer = Driven(tmp_path, [SamplePredictions(2, every=5, side=64), EarlyStopping("val/box_loss", patience=1, min_delta=9)])
+    trainer.epochs, trainer.validator, trainer.test_loader = 20, Validating(tmp_path), [None] * 3
+    assert trainer.run().epoch == 1
+    assert names(tmp_path) == ["epoch2.jpg"]

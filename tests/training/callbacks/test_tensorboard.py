@@ -33,6 +33,7 @@ def test_figures_options_and_pictures_are_in_the_files_of_events(tmp_path):
     events = read(board.folder)
     expected = {epoch + 1: falling(epoch)["metrics/mAP50(B)"] for epoch in (1, 3)}
     assert scalars(events, "metrics/mAP50(B)") == pytest.approx(expected)
+    assert list(scalars(events, "fitness")) == [2, 4]  # not once more where it is that of another epoch
     assert list(scalars(events, "train/box_loss")) == list(scalars(events, "lr/pg0")) == [1, 2, 3, 4]
     assert {"fitness", "epoch_time", "val/cls_loss"} <= set(events.Tags()["scalars"])
     [options] = events.Tensors("options")

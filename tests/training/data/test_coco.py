@@ -199,3 +199,13 @@ def test_the_recorded_pictures_of_coco_are_read_as_they_are(data_dir: Path) -> N
         ltwh = np.array([each["bbox"] for each in given], np.float64).reshape(-1, 4)
         np.testing.assert_allclose(labels.xyxy, np.c_[ltwh[:, :2], ltwh[:, :2] + ltwh[:, 2:]], rtol=0, atol=5e-4)
     assert not boxes
+
+
+def test_a_picture_listed_under_two_ids_is_taken_once_and_what_is_left_out_with_it_is_told(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    images = [{"id": number, "file_name": "a.png", "width": 40, "height": 30} for number in (1, 2)]
+    split = loaded(written(tmp_path, annotation(1), annotation(2, image=2), annotation(3, image=2), images=images))
+    assert [len(sample) for sample in split.samples] == [1]
+    (problem,) = split.report.problems
+    assert (problem.kind, problem.done) == (ProblemKind.DUPLICATE_PICTURE, Action.PICTURE_LEFT_OUT)
+    assert problem.detail == "named twice; 2 annotations go with it"

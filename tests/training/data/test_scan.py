@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from framehook.inference.errors import DatasetError
+from framehook.inference.errors import DatasetError, OptionError
 from framehook.training.data import Action, ProblemKind, Split, load_split, read_data, shared_pictures
 
 GOOD = "0 0.5 0.5 0.25 0.5\n"
@@ -182,7 +182,7 @@ def test_a_split_that_the_dataset_does_not_have_is_refused(tmp_path: Path) -> No
     described = dataset(tmp_path, {"a.png": encoded(), "a.txt": GOOD})
     with pytest.raises(DatasetError, match=r"data\.yaml has no val: expected one of train"):
         loaded(described, "val")
-    with pytest.raises(DatasetError, match=r"split='trian' is unknown.* Did you mean 'train'"):
+    with pytest.raises(OptionError, match=r"split='trian' is unknown.* Did you mean 'train'"):
         loaded(described, "trian")
 
 
@@ -217,3 +217,35 @@ def test_the_example_is_without_fault(example: Path) -> None:
     assert (len(train.samples), len(val.samples)) == (24, 8)
     assert train.report.problems == val.report.problems == ()
     assert shared_pictures(train, val) == []
+
+
+def test_shared_pictures_are_found_among_many_files_of_one_size(tmp_path: Path) -> None:
+    files: dict[str, bytes | str] = {}
+    for number in range(300):  # of which each would be compared with each, 90,000 times
+        files |= {f"{place}/{number:03d}.bmp": encoded(".bmp", shade=number + first) for place, first in PLACES.items()}
+    files |= {"train/000.txt": GOOD, "val/000.txt": GOOD}
+    described = dataset(tmp_path, files, "train\nval: val")
+    train, val = loaded(described), loaded(described, "val")
+    wanted = [(tmp_path / f"train/{number + 298}.bmp", tmp_path / f"val/{number:03d}.bmp") for number in range(2)]
+    assert shared_pictures(train, val) == wanted
+
+
+PLACES = {"train": 0, "val": 298}
+
+
+def test_names_in_a_list_may_hold_what_ends_lines_elsewhere(tmp_path: Path) -> None:
+    names = [f"images/a{odd}b.png" for odd in ("\x85", "\u2028", "\x0b")]
+    files: dict[str, bytes | str] = {name: encoded(shade=number) for number, name in enumerate(names)}
+    files |= {name.replace("images", "labels").replace("png", "txt"): GOOD for name in names}
+    described = dataset(tmp_path, files | {"list.txt": ""}, "list.txt")
+    (tmp_path / "list.txt").write_bytes("\r\n".join(["\ufeff./" + names[0], *names[1:], "none.png", ""]).encode())
+    split = loaded(described)
+    assert {sample.path.relative_to(tmp_path).as_posix() for sample in split.samples} == set(names)
+    (problem,) = split.report.problems
+    assert (problem.kind, problem.line) == (ProblemKind.MISSING_PICTURE, 4)
+
+
+def test_problems_are_told_in_one_line_whatever_files_are_called(tmp_path: Path) -> None:
+    described = dataset(tmp_path, {"a.png": encoded(), "a.txt": GOOD, "b\nc.png": b"", "b\nc.txt": GOOD})
+    (problem,) = loaded(described).report.problems
+    assert str(problem) == f"{tmp_path}/images/b c.png: empty (picture left out)"

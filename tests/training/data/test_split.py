@@ -143,3 +143,13 @@ def test_what_cannot_be_parted_is_told_and_leaves_nothing(tmp_path: Path, exampl
 def test_shares_that_are_none_are_told(tmp_path: Path, fractions: Sequence[float]) -> None:
     with pytest.raises(OptionError, match="add up to 1"):
         split_data(collection(tmp_path / "in", [[0]] * 4), tmp_path / "out", fractions=fractions, names=["cat"])
+
+
+@pytest.mark.parametrize("name", ["a\nb.png", "a\rb.png"])
+def test_a_picture_whose_name_no_list_can_hold_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
+    data = collection(tmp_path / "in", [[0], [0]])
+    (data / "images" / "000.jpg").rename(data / "images" / name)
+    with pytest.raises(DatasetError, match=r"a\\[nr]b\.png' has a line break in its path.*; rename it") as caught:
+        split_data(data, tmp_path / "out", names=["cat"])
+    assert len(str(caught.value).splitlines()) == 1
+    assert not (tmp_path / "out").exists()

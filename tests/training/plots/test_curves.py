@@ -1,13 +1,16 @@
+import warnings
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from framehook.inference.errors import RecordingError
 from framehook.training.confusion import ConfusionMatrix
 from framehook.training.metrics import ClassMetrics, Curves, DetectionMetrics
-from framehook.training.plots.curves import CONFUSION, CURVES, draw_confusion, draw_curves
+from framehook.training.plots.curves import CONFUSION, CURVES, draw_confusion, draw_curves, write_figure
 
 
 def metrics(names):
@@ -62,3 +65,12 @@ def test_what_cannot_be_written_is_an_error_of_one_line_and_leaves_what_was_ther
         draw_curves(tmp_path, metrics(["cat"]))
     assert "\n" not in str(caught.value)
     assert [each.name for each in tmp_path.iterdir()] == [CURVES[0]]
+
+
+def test_names_the_font_has_no_letters_for_are_drawn_without_a_word(tmp_path):
+    files = draw_curves(tmp_path, metrics(["猫", "狗"])) + draw_confusion(tmp_path, ConfusionMatrix({0: "猫", 1: "狗"}))
+    assert len(files) == len(CURVES + CONFUSION)  # a warning would be an error here
+    figure = Figure()
+    FigureCanvasAgg(figure).mpl_connect("draw_event", lambda event: warnings.warn("something else", UserWarning, stacklevel=1))
+    with pytest.warns(UserWarning, match="something else"):
+        write_figure(tmp_path / "other.png", figure)
