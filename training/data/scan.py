@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -84,7 +85,8 @@ def load_split(spec: DataSpec, split: str, *, cache: bool = True, progress: Prog
         raise DatasetError(f"{split}: none of {len(entries)} pictures can be used; {_first(problems)}")
     if not report.objects:
         raise DatasetError(f"{split}: no object is labelled in {len(samples)} pictures; {_first(problems, entries)}")
-    _log.log(logging.WARNING if problems else logging.INFO, "%s: %s", spec.file.name, report.summary())
+    which = f"; see which: framehook data check {shlex.quote(str(spec.file))}" if problems else ""
+    _log.log(logging.WARNING if problems else logging.INFO, "%s: %s%s", spec.file.name, report.summary(), which)
     return Split(split, spec.names, samples, report)
 
 

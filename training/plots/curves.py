@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from framehook.inference.errors import RecordingError
 from framehook.inference.saving import way_out
-from framehook.training.confusion import ConfusionMatrix
+from framehook.training.confusion import CONF, ConfusionMatrix
 from framehook.training.metrics import DetectionMetrics, FloatArray
 
 CURVES: Final = ("PR_curve.png", "F1_curve.png", "P_curve.png", "R_curve.png")
@@ -116,7 +116,7 @@ def _matrix(values: Any, labels: tuple[str, ...], said: str, form: str) -> Figur
     side = min(3 + 0.16 * count, 30) if many else max(6.0, 3 + 0.34 * count)
     figure = Figure(figsize=(side + 1, side), layout=None if many else "constrained")
     if many:  # the layout engine takes seconds over so many names
-        room = 0.6 + 0.06 * max(map(len, names))
+        room = 0.8 + 0.06 * max(map(len, names))
         figure.subplots_adjust(left=room / (side + 1), bottom=room / side, right=0.96, top=0.98)
     axes: Any = figure.add_subplot()
     shown = np.where(values > 0, values.astype(np.float64), np.nan)
@@ -126,7 +126,7 @@ def _matrix(values: Any, labels: tuple[str, ...], said: str, form: str) -> Figur
     small = "xx-small" if many else "small"
     axes.set_xticks(range(count), names, rotation=90 if count > 5 else 0, fontsize=small)
     axes.set_yticks(range(count), names, fontsize=small)
-    axes.set(xlabel="what is there", ylabel="what was found")
+    axes.set(xlabel="what is there", ylabel=f"what was found, from a score of {CONF:g} on")
     if not many:
         for row, column in np.argwhere(values > 0):
             value = values[row, column]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,33 +74,33 @@ class Operations:
 
 def texts(args: Any) -> dict[str, str]:
     """Options as texts, with no credentials in them; `args` is a dataclass."""
-    return {metric_name(name): _text(value) for name, value in _pairs(args)}
+    return _texts(args, _without_credentials)
 
 
 def private_texts(args: Any) -> dict[str, str]:
     """As `texts`, with no folders or hosts either: of paths and addresses the last part is left."""
-    return {metric_name(name): _private(value) for name, value in _pairs(args)}
+    return _texts(args, _last_part)
 
 
-def _pairs(args: Any) -> list[tuple[str, Any]]:
-    return [(each.name, getattr(args, each.name)) for each in dataclasses.fields(args)]
+def _texts(args: Any, shown: Callable[[str], str]) -> dict[str, str]:
+    return {metric_name(each.name): _text(getattr(args, each.name), shown) for each in dataclasses.fields(args)}
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, shown: Callable[[str], str]) -> str:
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {_text(each)}" for key, each in value.items()) + "}"
+        return "{" + ", ".join(f"{_text(key, shown)}: {_text(each, shown)}" for key, each in value.items()) + "}"
     if isinstance(value, list | tuple | set | frozenset):
-        return "[" + ", ".join(_text(each) for each in value) + "]"
-    if value is None or isinstance(value, str | int | float | Path):
-        text = str(value)
-        return redacted(text) if "://" in text else slip_of_address(text) or text
-    return _text(value.file) if hasattr(value, "file") else type(value).__name__
-
-
-def _private(value: Any) -> str:
+        return "[" + ", ".join(_text(each, shown) for each in value) + "]"
     if isinstance(value, str | Path):
-        text = str(value)
-        return short_name(text).rpartition("/")[2] if "://" in text else slip_of_address(text) or short_name(text)
-    if isinstance(value, list | tuple | set | frozenset):
-        return "[" + ", ".join(_private(each) for each in value) + "]"
-    return _text(value)
+        return shown(str(value))
+    if value is None or isinstance(value, int | float):
+        return str(value)
+    return _text(value.file, shown) if hasattr(value, "file") else type(value).__name__
+
+
+def _without_credentials(text: str) -> str:
+    return redacted(text) if "://" in text else slip_of_address(text) or text
+
+
+def _last_part(text: str) -> str:
+    return short_name(text).rpartition("/")[2] if "://" in text else slip_of_address(text) or short_name(text)

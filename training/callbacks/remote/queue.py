@@ -6,15 +6,17 @@ import contextlib
 import json
 import logging
 import os
+import re
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
 from framehook.inference.errors import one_line
+from framehook.inference.ranges import is_whole
 
 log = logging.getLogger("framehook")
 
@@ -26,7 +28,11 @@ RESERVED: Final = 0.125
 """Share of the room that files leave to figures, which are small and cannot be had again."""
 ENTRY: Final = ".json"
 CONTENT: Final = ".file"
+UNFINISHED: Final = ".part"
 REFUSED: Final = "refused"
+ORPHANED: Final = 60.0
+"""Seconds after which a file without an entry is of a process that was killed in between, and not of one that works."""
+_NAME: Final = re.compile(r"[0-9]{20}-[0-9]+")
 
 
 class Kind(StrEnum):
@@ -63,6 +69,49 @@ class Entry:
     saved: bool = True
 
 
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
+
+
+def _are_metrics(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(each, dict)
+        and isinstance(each.get("key"), str)
+        and isinstance(each.get("value"), float)
+        and is_whole(each.get("timestamp"))
+        and is_whole(each.get("step"))
+        for each in value
+    )
+
+
+_Parts = Mapping[str, Callable[[object], bool]]
+_NEEDED: Final[Mapping[Kind, _Parts]] = {
+    Kind.FIGURES: {},
+    Kind.FILE: {"to": _is_text, "path": _is_text},
+    Kind.STATUS: {"status": _is_text},
+    Kind.EVENT: {"event": _is_text, "time": is_whole, "params": _are_texts, "tags": _are_texts},
+}
+_POSSIBLE: Final[Mapping[Kind, _Parts]] = {
+    Kind.FIGURES: {"metrics": _are_metrics, "params": _are_texts, "tags": _are_texts},
+    Kind.FILE: {"tags": _are_texts},
+    Kind.STATUS: {"end": is_whole},
+    Kind.EVENT: {},
+}
+
+
+def _is_sound(kind: Kind, content: object) -> bool:
+    """Whether content has what an entry of its kind is sent with."""
+    return (
+        isinstance(content, dict)
+        and all(check(content.get(part)) for part, check in _NEEDED[kind].items())
+        and all(check(content[part]) for part, check in _POSSIBLE[kind].items() if part in content)
+    )
+
+
 def _precedence(entry: Entry) -> tuple[int, bool, str]:
     return _URGENCY[entry.kind], not entry.content.get("first", False), entry.name
 
@@ -79,18 +128,30 @@ class _Names:
         return f"{self.last:020d}-{self.process}"
 
 
+def _time_of(name: str) -> int:
+    return int(name.partition("-")[0])
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 class DiskQueue:
     """Entries that wait, each a file of its own in a folder, and the folder bounded.
 
     What `put` was given is on the disk when it returns, in about 0.1 ms, and stays there until it was delivered. A file is
     kept by a link to it, which takes neither time nor room while the file itself is there; where there are no links, its path
-    is. Of files for one place only the newest waits. Thread-safe.
+    is. Of files for one place only the newest waits. What was put aside, as the server refuses it or it is damaged, is in the
+    folder `refused` and counts towards the limit; the oldest of it makes room for what is new. Thread-safe.
 
     Attributes:
         folder: Where all of it is.
         changed: Notified when something was put.
         dropped: Entries that found no room.
-        refused: Entries that the server will not have; they are in the folder `refused`.
+        refused: Entries that could not be sent and never will.
     """
 
     def __init__(self, folder: Path, *, limit: int) -> None:
@@ -98,7 +159,7 @@ class DiskQueue:
 
         Args:
             folder: Where to keep all of it.
-            limit: Bytes that it may take, files in full.
+            limit: Bytes that it may take, files in full. A file may wait for a moment beside the one it replaces.
         """
         self.folder = folder
         self.changed = threading.Condition()
@@ -107,12 +168,18 @@ class DiskQueue:
         self._limit = limit
         self._names = _Names()
         self._entries: dict[str, Entry] = {}
+        self._aside: dict[str, int] = {}
         self._told: set[str] = set()
         self._read()
 
     def __len__(self) -> int:
         """How many entries wait."""
         return len(self._entries)
+
+    @staticmethod
+    def holds_something(folder: Path) -> bool:
+        """Whether anything waits in a folder, which is only looked at."""
+        return any(_NAME.fullmatch(each.stem) for each in folder.glob(f"*{ENTRY}"))
 
     @property
     def size(self) -> int:
@@ -131,8 +198,7 @@ class DiskQueue:
             file: The file itself, for `Kind.FILE`.
         """
         with self.changed:
-            if kind in (Kind.FILE, Kind.STATUS):
-                self._forget(each for each in self._waiting(kind) if each.content.get("to") == content.get("to"))
+            replaced = self._waiting(kind, content.get("to")) if kind in (Kind.FILE, Kind.STATUS) else []
             name = self._names.next()
             try:
                 content = content if file is None else {**content, "path": self._keep(name, file)}
@@ -141,9 +207,11 @@ class DiskQueue:
             except OSError as error:
                 self._tell("file", f"remote session: {file} cannot be queued: {error.strerror or error}")
                 self.dropped += 1
+                self._unlink(name + CONTENT)
                 return False
-            room = self._limit * (1 - RESERVED if kind is Kind.FILE else 1)
-            if sum(each.size for each in self._entries.values()) + size > room:
+            room = self._limit * (1 - RESERVED if kind is Kind.FILE else 1) - size
+            room -= sum(each.size for each in self._entries.values() if each not in replaced)
+            if room < 0:
                 what = content.get("to", kind)
                 self._tell(
                     "full", f"remote session: no room for {what} in {self.folder}, where {self._limit >> 20} MB may wait"
@@ -152,6 +220,8 @@ class DiskQueue:
                 self._unlink(name + CONTENT)
                 return False
             self._entries[name] = self._saved(Entry(name, kind, content, size, saved=False), text)
+            self._forget(replaced)
+            self._bound_aside(room)
             self.changed.notify_all()
         return True
 
@@ -185,18 +255,19 @@ class DiskQueue:
             self.changed.notify_all()
 
     def refuse(self, entry: Entry, why: str) -> None:
-        """Put aside what the server will never have, so that it holds up nothing; it is told in one line."""
+        """Put aside what can never be sent, so that it holds up nothing; it is told in one line.
+
+        One that no longer waits, as a newer file took its place meanwhile, is none of it.
+        """
         with self.changed:
+            if entry.name not in self._entries:
+                return
             self.refused += 1
-            kept = self.folder / REFUSED
-            with contextlib.suppress(OSError):
-                kept.mkdir(exist_ok=True)
-                os.replace(self.folder / (entry.name + ENTRY), kept / (entry.name + ENTRY))
+            self._put_aside(entry.name)
             self._forget([entry])
             self.changed.notify_all()
-        self._tell(
-            why, f"remote session: the server refuses {entry.content.get('to', entry.kind)}: {why}; it is put aside in {kept}"
-        )
+        what = entry.content.get("to", entry.kind)
+        self._tell(why, f"remote session: {what} is put aside in {self.folder / REFUSED}: {why}")
 
     def save(self) -> None:
         """Write what waits in memory alone, now that the disk may have room again."""
@@ -205,19 +276,62 @@ class DiskQueue:
                 self._entries[each.name] = self._saved(each, json.dumps(each.content))
 
     def _read(self) -> None:
-        with contextlib.suppress(OSError):
-            for path in sorted(self.folder.glob(f"*{ENTRY}")):
-                with contextlib.suppress(ValueError, KeyError, TypeError, OSError):
-                    said = json.loads(path.read_text(encoding="utf-8"))
-                    name = path.name.removesuffix(ENTRY)
-                    size = path.stat().st_size
-                    if said["kind"] == Kind.FILE:
-                        size += (self.folder / said["content"]["path"]).stat().st_size
-                    self._entries[name] = Entry(name, Kind(said["kind"]), dict(said["content"]), size)
-                    self._names.last = max(self._names.last, int(name.partition("-")[0]))
+        found: list[Path] = []
+        for folder in (self.folder / REFUSED, self.folder):
+            with contextlib.suppress(OSError):
+                found += (each for each in sorted(folder.iterdir()) if _NAME.fullmatch(each.stem))
+        entries = set()
+        for path in found:
+            if path.parent != self.folder:
+                self._aside[path.stem] = self._aside.get(path.stem, 0) + _size(path)
+            elif path.suffix == ENTRY:
+                entries.add(path.stem)
+                self._read_entry(path)
+        for path in found:
+            is_orphan = path.parent == self.folder and path.suffix in (CONTENT, UNFINISHED) and path.stem not in entries
+            if is_orphan and time.time_ns() - _time_of(path.stem) > ORPHANED * 1e9:
+                self._unlink(path.name)
 
-    def _waiting(self, kind: Kind) -> list[Entry]:
-        return [each for each in self._entries.values() if each.kind is kind]
+    def _read_entry(self, path: Path) -> None:
+        try:
+            said = json.loads(path.read_text(encoding="utf-8"))
+            kind, content = Kind(said["kind"]), said["content"]
+            if not _is_sound(kind, content):
+                raise ValueError(content)
+            size = path.stat().st_size
+            if kind is Kind.FILE:
+                size += (self.folder / content["path"]).stat().st_size
+        except (ValueError, KeyError, TypeError, RecursionError, OSError):
+            if self._put_aside(path.stem):  # unless another process has just sent it
+                self._tell("damaged", f"remote session: {path} is damaged; it is put aside in {self.folder / REFUSED}")
+            return
+        self._entries[path.stem] = Entry(path.stem, kind, content, size)
+        self._names.last = max(self._names.last, _time_of(path.stem))
+
+    def _put_aside(self, name: str) -> bool:
+        kept = self.folder / REFUSED
+        try:
+            kept.mkdir(exist_ok=True)
+            os.replace(self.folder / (name + ENTRY), kept / (name + ENTRY))
+        except OSError:
+            return False
+        with contextlib.suppress(OSError):
+            os.replace(self.folder / (name + CONTENT), kept / (name + CONTENT))
+        self._aside[name] = _size(kept / (name + ENTRY)) + _size(kept / (name + CONTENT))
+        return True
+
+    def _bound_aside(self, room: float) -> None:
+        """Remove the oldest of what was put aside, until it takes no more than `room`."""
+        for name in sorted(self._aside):
+            if sum(self._aside.values()) <= room:
+                return
+            del self._aside[name]
+            for suffix in (ENTRY, CONTENT):
+                self._unlink(f"{REFUSED}/{name}{suffix}")
+            self._tell("aside", f"remote session: {self.folder / REFUSED} takes too much room; the oldest of it is removed")
+
+    def _waiting(self, kind: Kind, to: object) -> list[Entry]:
+        return [each for each in self._entries.values() if each.kind is kind and each.content.get("to") == to]
 
     def _keep(self, name: str, file: Path) -> str:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -230,7 +344,7 @@ class DiskQueue:
     def _saved(self, entry: Entry, text: str) -> Entry:
         """The entry, on the disk if it can be written."""
         path = self.folder / (entry.name + ENTRY)
-        unfinished = path.with_suffix(".part")
+        unfinished = path.with_suffix(UNFINISHED)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             unfinished.write_text(f'{{"kind": "{entry.kind}", "content": {text}}}', encoding="utf-8")

@@ -11,12 +11,15 @@ import base64
 import contextlib
 import functools
 import http.client
+import io
 import json
 import math
 import os
+import re
 import socket
 import ssl
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -27,6 +30,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from framehook._version import __version__
 from framehook.inference.errors import OptionError, one_line
+from framehook.inference.ranges import is_number
 from framehook.inference.sources.addresses import redacted, short_name, slip_of_address
 
 PartT = TypeVar("PartT")
@@ -35,6 +39,10 @@ CHUNK: Final = 1 << 16
 """Bytes of a file that are sent at a time; each has the time-out to itself, so that a slow line is no silent one."""
 UPLOAD_TIMEOUT: Final = 300.0
 """Seconds for the answer to a file: much of it may still be on its way then, and the server may have to pass it on."""
+LONGEST: Final = 86_400.0
+"""Seconds of the longest time-out, and of the longest wait."""
+WHOLE_ANSWER: Final = 3.0
+"""Time-outs that an answer may take from its first byte to its last: one that trickles in shows signs of a server for ever."""
 MOST_ANSWER: Final = 8 << 20
 API: Final = "/api/2.0/mlflow/"
 ARTIFACTS: Final = "/api/2.0/mlflow-artifacts/artifacts/"
@@ -89,25 +97,25 @@ class Server:
 
         Args:
             url: `http://host:5000` or `https://...`.
-            timeout: Seconds without any sign of it after which a request fails.
+            timeout: Seconds without any sign of it after which a request fails; an answer may take three times as long in all.
 
         Raises:
-            OptionError: it is no such address.
+            OptionError: it is no such address, or no such time.
         """
+        if not is_number(timeout, 0.1, LONGEST):
+            raise OptionError(f"timeout={timeout!r} is not possible; pass seconds from 0.1 to {LONGEST:g}")
         self.url = redacted(url).rstrip("/")
-        try:
-            parts = urlsplit(self.url)
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and parts.port != 0
-        except ValueError:
-            usable = False
-        if not usable:
-            shown = slip_of_address(url) or redacted(url)
-            raise OptionError(f"'{shown}' is no address of an MLflow server; pass one like http://host:5000")
+        if not _is_address(self.url):
+            shown = one_line(slip_of_address(url) or redacted(url))
+            cut = re.split(r"[?#]", self.url.strip(), maxsplit=1)[0].rstrip("/")  # what a browser shows has more to it
+            right = cut if _is_address(cut) else "one like http://host:5000"
+            raise OptionError(f"'{shown}' is no address of an MLflow server; pass {right}")
         self.host = short_name(self.url)
         self._timeout = timeout
         self._headers = {"User-Agent": f"framehook/{__version__}", **_authorization(url)}
         self._lock = threading.Lock()
         self._connection: http.client.HTTPConnection | None = None
+        self._answering: socket.socket | None = None
         self._aborted = False
         self._opener = urllib.request.build_opener(_NoRedirects(), self._handler())
 
@@ -115,9 +123,9 @@ class Server:
         """Break off the request under way, and every later one; from any thread."""
         with self._lock:
             self._aborted = True
-            opened = self._connection.sock if self._connection is not None else None
+            opened = self._answering or (self._connection.sock if self._connection is not None else None)
             if opened is not None:
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, ValueError):
                     opened.shutdown(socket.SHUT_RDWR)
 
     def page_of(self, run: Run) -> str:
@@ -224,19 +232,19 @@ class Server:
             raise UnreachableError(_why(error)) from None
         finally:
             with self._lock:
-                self._connection = None
+                self._connection = self._answering = None
         if not text and body is not None:
             return {}
         try:
             answered: dict[str, Any] = json.loads(text)
             return dict(answered)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             raise UnreachableError(STRANGER) from None
 
     def _complaint(self, error: urllib.error.HTTPError) -> Exception:
         """What to make of a refusal."""
         said: dict[str, Any] = {}
-        with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
+        with contextlib.suppress(OSError, ValueError, RecursionError, http.client.HTTPException):
             read = json.loads(error.read(MOST_ANSWER))
             said = read if isinstance(read, dict) else {}
         text = one_line(said.get("message", ""))[:200] or http.client.responses.get(error.code, "")
@@ -265,9 +273,50 @@ class Server:
 
     def _open(self, make: Any, host: str, **options: Any) -> http.client.HTTPConnection:
         connection: http.client.HTTPConnection = make(host, **options)
+        connection.response_class = self._answer  # type: ignore[assignment]  # it is only called
         with self._lock:
             self._connection = connection
         return connection
+
+    def _answer(self, opened: socket.socket, *args: Any, **options: Any) -> http.client.HTTPResponse:
+        """What is read from a connection, which `urllib` forgets as soon as the headers are there."""
+        with self._lock:
+            if self._aborted:
+                raise OSError("broken off")
+            self._answering = opened
+        return _Answer(opened, *args, **options)
+
+
+class _Answer(http.client.HTTPResponse):
+    """An answer that must be there in time as a whole."""
+
+    def __init__(self, opened: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(opened, *args, **options)
+        self.fp = io.BufferedReader(_InTime(opened, self.fp.detach()))
+
+
+class _InTime(io.RawIOBase):
+    """Reads from a connection until a deadline."""
+
+    def __init__(self, opened: socket.socket, raw: io.RawIOBase) -> None:
+        self._opened = opened
+        self._raw = raw
+        self._timeout = opened.gettimeout() or LONGEST
+        self._deadline = time.monotonic() + self._timeout * WHOLE_ANSWER
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: Any) -> int | None:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._opened.settimeout(min(left, self._timeout))
+        return self._raw.readinto(into)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
 class _Body:
@@ -306,6 +355,14 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not re.search(r"[?#\s]", url)
+    except ValueError:
+        return False
 
 
 def _run(answer: Mapping[str, Any]) -> Run:

@@ -15,21 +15,20 @@ from typing import Any, ClassVar, Final
 from framehook._version import __version__
 from framehook.inference.callbacks.base import Callback
 from framehook.inference.errors import OptionError
-from framehook.inference.ranges import is_number
+from framehook.inference.ranges import is_number, is_whole
 from framehook.training.callbacks.remote.facts import Operations, epoch_values, figures, model_facts, texts
 from framehook.training.callbacks.remote.heartbeat import Heartbeat
 from framehook.training.callbacks.remote.lock import FolderLock
 from framehook.training.callbacks.remote.queue import DiskQueue, Kind
-from framehook.training.callbacks.remote.server import Server
+from framehook.training.callbacks.remote.server import LONGEST, Server
 from framehook.training.callbacks.remote.tracked_run import Session, TrackedRun
 from framehook.training.callbacks.remote.uploader import Uploader
 
 log = logging.getLogger("framehook")
 
 FOLDER: Final = ".remote"
-"""Folder within `save_dir` where everything waits."""
+"""Folder within `save_dir` where everything waits, that of each session in a folder of its own."""
 EXPERIMENT: Final = "framehook"
-LONGEST: Final = 86_400.0
 WAIT_AFTER_ERROR: Final = 5.0
 COMMAND: Final = "python -m framehook.training.callbacks.remote"
 
@@ -66,7 +65,8 @@ class RemoteSession(Callback):
 
     The run has the options as parameters, every epoch's losses, learning rates and metrics, the network's size and speed with
     the first of them, the newest and the best checkpoint every so often, at last the final model; and a heartbeat by which a
-    training that goes on is told from one whose machine died. A training that is resumed goes on in its run.
+    training that goes on is told from one whose machine died. A training that is resumed goes on in its run; one that begins
+    anew in a folder that was used before has a run of its own. A training takes one session.
 
     Nothing of it waits for the server in the thread that trains: what is to be sent is put on the disk, in `save_dir/.remote`,
     and sent from there by a thread of its own, until the server has it. A server that is down, slow, or comes and goes costs a
@@ -120,12 +120,12 @@ class RemoteSession(Callback):
             ("checkpoints_every", 0 if checkpoints_every is None else checkpoints_every, 0),
             ("heartbeat", heartbeat, 0.1),
             ("wait", wait, 0),
-            ("timeout", timeout, 0.1),
-            ("limit_mb", limit_mb, 1),
         ):
-            if not is_number(value, least, LONGEST if what != "limit_mb" else 1 << 30):
-                raise OptionError(f"{what}={value!r} is not possible; pass a number from {least:g} on")
-        Server(url, timeout=timeout)  # so that a wrong address is told here
+            if not is_number(value, least, LONGEST):
+                raise OptionError(f"{what}={value!r} is not possible; pass seconds from {least:g} to {LONGEST:g}")
+        if not is_whole(limit_mb, 1, 1 << 30):
+            raise OptionError(f"limit_mb={limit_mb!r} is not possible; pass a whole number from 1 to {1 << 30}")
+        Server(url, timeout=timeout)  # so that a wrong address or time-out is told here
         self._url = url
         self._experiment = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
         self._name = name
@@ -197,17 +197,25 @@ class RemoteSession(Callback):
             yield training
 
     def _begin(self, trainer: Any) -> _Training:
+        number = len(trainer.callbacks.objects(RemoteSession))
+        if number > 1:
+            raise OptionError(f"a training takes one RemoteSession, and this one has {number}; remove the others")
         save_dir = Path(trainer.save_dir)
-        folder = save_dir / FOLDER
         server = Server(self._url, timeout=self._timeout)
-        known = Session.read(folder)
-        if known is None or (self._run is not None and self._run != known.run):
+        earlier = Session.all_of(save_dir / FOLDER)
+        # What lies in the folder of a training that begins anew is another training's, with a run of its own.
+        known = earlier.pop() if earlier and trainer.start_epoch and self._run in (None, earlier[-1][1].run) else None
+        if known is not None:
+            folder, session = known
+        else:
             name = self._name or save_dir.name
             session = Session.begin(url=server.url, experiment=self._experiment, name=name, run=self._run)
-        else:
-            session = known
-        training = _Training(save_dir, server, session, resumed=known is session, limit=self._limit)
-        if known is not session:
+            folder = save_dir / FOLDER / session.key
+        if any(DiskQueue.holds_something(each) for each, _ in earlier):
+            command = f"{COMMAND} {shlex.quote(str(save_dir))}"
+            log.warning("remote session: what an earlier training left waits in %s; send it with: %s", folder.parent, command)
+        training = _Training(save_dir, folder, server, session, resumed=known is not None, limit=self._limit)
+        if known is None:
             tags = {"framehook.device": str(trainer.device), "framehook.version": __version__}
             training.queue.put(Kind.FIGURES, {"params": texts(trainer.args), "tags": tags})
         session.write(folder)
@@ -218,8 +226,7 @@ class RemoteSession(Callback):
 class _Training:
     """The session of one training."""
 
-    def __init__(self, save_dir: Path, server: Server, session: Session, *, resumed: bool, limit: int) -> None:
-        folder = save_dir / FOLDER
+    def __init__(self, save_dir: Path, folder: Path, server: Server, session: Session, *, resumed: bool, limit: int) -> None:
         self.seconds = 0.0
         self.waited = 0.0
         self.ended = False

@@ -57,6 +57,14 @@ class Session:
         return None
 
     @classmethod
+    def all_of(cls, folder: Path) -> list[tuple[Path, Self]]:
+        """Those of a training's folder, each with its own folder within, the newest last."""
+        with contextlib.suppress(OSError):
+            found = [(each, session) for each in folder.iterdir() if (session := cls.read(each)) is not None]
+            return sorted(found, key=lambda each: each[1].started)
+        return []
+
+    @classmethod
     def begin(cls, *, url: str, experiment: str, name: str, run: str | None) -> Self:
         """A new one."""
         started = time.time_ns() // 1_000_000

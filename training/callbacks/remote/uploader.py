@@ -140,7 +140,7 @@ class Uploader:
             self._delivery.deliver(batch, file)
         except RefusedError as error:
             if len(batch) == 1:
-                self._queue.refuse(batch[0], str(error))
+                self._queue.refuse(batch[0], f"the server refuses it: {error}")
                 return
             for each in batch:
                 self._send([each])
@@ -148,7 +148,7 @@ class Uploader:
         except OSError as error:
             if file is None:
                 raise
-            self._queue.refuse(batch[0], f"{file} cannot be read ({error.strerror or type(error).__name__})")
+            self._queue.refuse(batch[0], f"its file cannot be read: {error.strerror or type(error).__name__}")
             return
         self.sent += len(batch)
         self._queue.remove(batch)

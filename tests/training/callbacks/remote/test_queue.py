@@ -1,11 +1,16 @@
+import json
 import os
 import sys
+import threading
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
 from framehook.training.callbacks.remote.queue import DiskQueue, Kind
+from framehook.training.callbacks.remote.server import Server
+from framehook.training.callbacks.remote.uploader import Uploader
 
 ROOM = 1 << 20
 
@@ -128,17 +133,119 @@ def test_where_there_are_no_links_the_file_itself_is_sent(tmp_path):
         assert model.exists()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"kind": "spell", "content": {}}', '{"kind": "file", "content": {}}'])
-def test_what_is_damaged_is_passed_over(tmp_path, text):
+DAMAGED = [
+    "",
+    "{",
+    "[" * 100_000,
+    "[]",
+    "9" * 5000,
+    '{"kind": "spell", "content": {}}',
+    '{"kind": "file", "content": {}}',
+    '{"kind": "file", "content": {"to": "weights/best.pt", "path": "gone.file"}}',
+    '{"kind": "figures", "content": {"metrics": 5}}',
+    '{"kind": "figures", "content": {"metrics": [{}]}}',
+    '{"kind": "figures", "content": {"tags": {"device": 5}}}',
+    '{"kind": "status", "content": {"status": "FINISHED", "end": "soon"}}',
+    '{"kind": "event", "content": {"event": "on_val_start"}}',
+]
+
+
+def test_what_is_damaged_is_put_aside_and_holds_up_nothing(tmp_path, caplog):
     queue = DiskQueue(tmp_path, limit=ROOM)
     queue.put(Kind.FIGURES, figures(1))
-    (tmp_path / "00000000000000000001-1.json").write_text(text)
+    for number, text in enumerate(DAMAGED):
+        (tmp_path / f"{number:020d}-1.json").write_text(text)
+    (tmp_path / f"{0:020d}-1.file").write_text("weights")
     (tmp_path / "session.json").write_text('{"key": "x"}')
-    assert steps(DiskQueue(tmp_path, limit=ROOM).batch()) == [1]
+    again = DiskQueue(tmp_path, limit=ROOM)
+    assert (steps(again.batch()), len(again)) == ([1], 1)
+    assert len(list((tmp_path / "refused").iterdir())) == len(DAMAGED) + 1
+    assert caplog.text.count("is damaged; it is put aside") == 1
+    assert (tmp_path / "session.json").exists()
+
+
+def test_files_whose_entry_was_never_written_are_removed_unless_they_are_new(tmp_path):
+    old, new = f"{1:020d}-9", f"{time.time_ns():020d}-9"
+    for name in (f"{old}.file", f"{old}.part", f"{new}.file", "mine.file"):
+        (tmp_path / name).write_bytes(b"weights")
+    DiskQueue(tmp_path, limit=ROOM)
+    assert {each.name for each in tmp_path.iterdir()} == {f"{new}.file", "mine.file"}
+
+
+def test_a_file_that_finds_no_room_leaves_the_one_that_waits_for_its_place(tmp_path):
+    queue = DiskQueue(tmp_path / "queue", limit=10_000)
+    model = tmp_path / "last.pt"
+    for size, fits in ((6000, True), (9000, False), (8000, True)):  # the one it replaces takes no room
+        model.unlink(missing_ok=True)
+        model.write_bytes(bytes(size))
+        assert queue.put(Kind.FILE, {"to": "weights/last.pt"}, file=model) is fits
+        assert queue.file_of(queue.batch()[0]).stat().st_size == (size if fits else 6000)
+    assert not queue.put(Kind.FILE, {"to": "weights/last.pt"}, file=tmp_path / "gone.pt")
+    assert (len(queue), len(list((tmp_path / "queue").iterdir()))) == (1, 2)
+
+
+def test_what_is_put_aside_keeps_its_file_and_the_oldest_of_it_makes_room(tmp_path, caplog):
+    model = tmp_path / "best.pt"
+    model.write_bytes(bytes(3000))
+    queue = DiskQueue(tmp_path / "queue", limit=10_000)
+    kept = tmp_path / "queue" / "refused"
+    for number in range(5):
+        assert queue.put(Kind.FILE, {"to": f"weights/{number}.pt"}, file=model)
+        queue.refuse(queue.batch()[0], "it is too large")
+        assert sum(each.stat().st_size for each in kept.iterdir()) <= 10_000
+        queue = DiskQueue(tmp_path / "queue", limit=10_000)
+    names = sorted(each.name for each in kept.iterdir())
+    assert [json.loads((kept / each).read_text())["content"]["to"][8] for each in names[1::2]] == ["3", "4"]
+    assert [(kept / each).stat().st_size for each in names[::2]] == [3000, 3000]
+    assert "the oldest of it is removed" in caplog.text
+
+
+def test_a_file_that_was_replaced_while_it_was_to_be_sent_is_no_refusal(tmp_path, caplog):
+    model = tmp_path / "last.pt"
+    model.write_bytes(b"weights")
+    queue = DiskQueue(tmp_path / "queue", limit=ROOM)
+    reached, replaced = threading.Event(), threading.Event()
+
+    class Slow:
+        def deliver(self, batch, file):
+            reached.set()
+            assert replaced.wait(60)
+            file.read_bytes()
+
+    queue.put(Kind.FILE, {"to": "weights/last.pt"}, file=model)
+    uploader = Uploader(queue, Slow(), Server("http://127.0.0.1:9", timeout=1), spacing=0, about="")
+    uploader.start()
+    assert reached.wait(60)
+    queue.put(Kind.FILE, {"to": "weights/last.pt"}, file=model)
+    replaced.set()
+    assert uploader.drain(60)
+    assert (queue.refused, uploader.sent, caplog.text) == (0, 1, "")
+    uploader.close()
+
+
+def test_a_file_that_is_gone_is_told_as_such(tmp_path, caplog):
+    model = tmp_path / "last.pt"
+    model.write_bytes(b"weights")
+    queue = DiskQueue(tmp_path / "queue", limit=ROOM)
+
+    class Reading:
+        def deliver(self, batch, file):
+            file.read_bytes()
+
+    queue.put(Kind.FILE, {"to": "weights/last.pt"}, file=model)
+    queue.file_of(queue.batch()[0]).unlink()
+    uploader = Uploader(queue, Reading(), Server("http://127.0.0.1:9", timeout=1), spacing=0, about="")
+    uploader.start()
+    assert uploader.drain(60)
+    uploader.close()
+    assert queue.refused == 1
+    assert "its file cannot be read: No such file" in caplog.text
+    assert "the server refuses" not in caplog.text
 
 
 def test_numbers_that_are_none_come_back_as_they_were(tmp_path):
-    DiskQueue(tmp_path, limit=ROOM).put(Kind.FIGURES, {"metrics": [{"value": float("nan")}, {"value": float("-inf")}]})
+    metrics = [{"key": "fitness", "value": float(each), "timestamp": 1, "step": 1} for each in ("nan", "-inf")]
+    DiskQueue(tmp_path, limit=ROOM).put(Kind.FIGURES, {"metrics": metrics})
     (entry,) = DiskQueue(tmp_path, limit=ROOM).batch()
     first, second = (each["value"] for each in entry.content["metrics"])
     assert first != first

@@ -6,12 +6,12 @@ import logging
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from framehook.training.callbacks.remote import RemoteSession
+from framehook.training.callbacks.remote import RemoteSession, send_left
 from framehook.training.callbacks.remote.server import RefusedError, Run, Server, UnreachableError
 
 pytest.importorskip("torch")
@@ -111,6 +111,7 @@ def test_a_redirection_is_not_followed(tmp_path):
         (400, said(error_code="INVALID_PARAMETER_VALUE", message="no\nsuch"), RefusedError, r"400 \(no such\)"),
         (413, b"", RefusedError, "413"),
         (200, b"<html>hello", UnreachableError, "no MLflow server"),
+        (200, b"[" * 100_000, UnreachableError, "no MLflow server"),
         (200, b"[1, 2]", UnreachableError, "no MLflow server"),
         (200, b"", UnreachableError, "no MLflow server"),
         (200, b"{}", UnreachableError, "no MLflow server"),
@@ -174,6 +175,100 @@ def test_a_file_that_is_being_sent_to_a_server_that_stopped_reading_can_be_broke
             sending.join(30)
         assert not sending.is_alive()
     assert len(failures) == 1
+
+
+@contextmanager
+def trickling(begin):
+    """A server that answers `begin`, and then a letter every few milliseconds, for ever."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        ended = threading.Event()
+
+        def answer():
+            taken, _ = listening.accept()
+            with taken, suppress(OSError):
+                taken.sendall(begin)
+                while not ended.wait(0.02):
+                    taken.sendall(b" ")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            ended.set()
+            thread.join()
+
+
+BEGUN = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{"
+
+
+@pytest.mark.parametrize("begin", [BEGUN, b"HTTP/1.1 200 OK\r\nX: "])
+def test_an_answer_that_trickles_in_is_given_up(begin):
+    with trickling(begin) as url, pytest.raises(UnreachableError, match="it does not answer"):
+        Server(url, timeout=0.1).get("run")
+
+
+def test_an_answer_that_trickles_in_can_be_broken_off():
+    with trickling(BEGUN) as url:
+        server = Server(url, timeout=3600)
+        failures = []
+
+        def ask():
+            try:
+                server.get("run")
+            except UnreachableError as error:
+                failures.append(error)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        asking.join(0.2)  # it is among the letters by now, or will be told before
+        assert asking.is_alive()
+        server.abort()
+        asking.join(30)
+        assert not asking.is_alive()
+    assert len(failures) == 1
+
+
+class Tracking:
+    """As much of an MLflow server as a session needs: what runs were made, and what figures they have."""
+
+    def __init__(self):
+        self.runs = {}
+
+    def __call__(self, path, body):
+        asked = json.loads(body) if body.startswith(b"{") else {}
+        if "get-by-name" in path:
+            return 200, said(experiment={"experiment_id": "1"}), {}
+        if "runs/create" in path or "runs/get" in path:
+            run = f"run{len(self.runs)}" if "create" in path else path.partition("=")[2]
+            self.runs.setdefault(run, [])
+            return 200, said(run={"info": {"run_id": run, "experiment_id": "1", "artifact_uri": "s3://bucket"}}), {}
+        if "log-batch" in path:
+            self.runs[asked["run_id"]] += [each["value"] for each in asked["params"] if each["key"] == "lr0"]
+            self.runs[asked["run_id"]] += [each["step"] for each in asked["metrics"] if each["key"] == "fitness"]
+        return 200, b"{}", {}
+
+
+def test_a_training_that_begins_anew_in_a_used_folder_has_a_run_of_its_own(tmp_path):
+    with answering(Tracking()) as (server, url):
+        session = RemoteSession(url, wait=60)
+        Training(tmp_path, session, epochs=2, lr0=0.25).run()
+        Training(tmp_path, session, epochs=1, lr0=0.5).run()
+        Training(tmp_path, session, epochs=2, start_epoch=1, lr0=0.5).run()
+    assert server.answer.runs == {"run0": ["0.25", 1, 2], "run1": ["0.5", 1, 2]}
+
+
+def test_what_an_earlier_training_left_in_the_folder_goes_to_its_own_run(tmp_path, caplog):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        away = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        Training(tmp_path, RemoteSession(away, wait=0), epochs=1, lr0=0.25).run()
+    with answering(Tracking()) as (server, url):
+        Training(tmp_path, RemoteSession(url, wait=60), epochs=2, lr0=0.5).run()
+        assert "what an earlier training left waits in" in caplog.text
+        assert server.answer.runs == {"run0": ["0.5", 1, 2]}
+        sent = send_left(tmp_path, url=url, wait=60)
+        assert (sent.sent, sent.left, sent.host) == (3, 0, url[7:])
+    assert server.answer.runs == {"run0": ["0.5", 1, 2], "run1": ["0.25", 1]}
 
 
 def test_attempts_come_seldomer_the_longer_a_server_is_away(tmp_path):

@@ -15,9 +15,11 @@ import pytest
 
 from framehook import Model
 from framehook.inference.callbacks import Callbacks
-from framehook.inference.errors import OptionError, TrainingError
+from framehook.inference.errors import CallbackError, OptionError, TrainingError
 from framehook.training.callbacks.remote import RemoteSession, UsageEvents, send_left
+from framehook.training.callbacks.remote.facts import private_texts, texts
 from framehook.training.callbacks.remote.lock import FolderLock
+from framehook.training.data.description import DataSpec
 from framehook.training.options import ValOptions
 
 pytest.importorskip("torch")
@@ -94,6 +96,10 @@ def fitnesses(epochs):
         ("host:5000", "no address of an MLflow server"),
         ("http:/me:hunter2@host", "no address of an MLflow server"),
         ("http://me:hunter2@host:port", "no address of an MLflow server"),
+        ("http://me:hunter2@host:5000/#/experiments/0", "; pass http://host:5000$"),
+        ("http://me:hunter2@host:5000?x=1", "; pass http://host:5000$"),
+        ("http://me:hunter2@ho st:5000", "; pass one like http://host:5000$"),
+        ("http://host:5000 ", "; pass http://host:5000$"),
         ("", "no MLflow server was named"),
     ],
 )
@@ -109,6 +115,34 @@ def test_what_is_no_server_is_told_when_the_session_is_made_and_no_password_is_s
 def test_a_value_that_is_not_possible_is_told_when_the_session_is_made(option):
     with pytest.raises(OptionError, match=option):
         RemoteSession("http://127.0.0.1:5000", **{option: -1})
+
+
+@pytest.mark.parametrize("value", [100.5, float("nan"), True, "5"])
+def test_the_room_on_the_disk_is_a_whole_number(value):
+    with pytest.raises(OptionError, match=r"limit_mb=.* is not possible; pass a whole number"):
+        RemoteSession("http://127.0.0.1:5000", limit_mb=value)
+
+
+@pytest.mark.parametrize("option", ["wait", "timeout"])
+@pytest.mark.parametrize("value", [-1, float("inf"), float("nan")])
+def test_a_time_that_is_not_possible_is_told_before_anything_is_sent(nowhere, tmp_path, option, value):
+    Training(tmp_path, RemoteSession(nowhere, wait=0), epochs=1).run()
+    with pytest.raises(OptionError, match=f"{option}=.* is not possible; pass seconds"):
+        send_left(tmp_path, **{option: value})
+
+
+def test_a_training_takes_one_session(nowhere, tmp_path):
+    with pytest.raises(CallbackError, match="a training takes one RemoteSession, and this one has 2") as told:
+        Training(tmp_path, RemoteSession(nowhere, wait=0), RemoteSession(nowhere, wait=0), epochs=1).run()
+    assert "\n" not in str(told.value)
+    assert not (tmp_path / ".remote").exists()
+
+
+def test_usage_events_name_no_folders_of_a_dataset_or_within_a_mapping():
+    data = DataSpec(Path("/home/me/shapes.yaml"), Path("/home/me"), {0: "cat"}, {})
+    args = ValOptions(data={"a": data, "b": [Path("/home/me/b.yaml"), "http://me:hunter2@host/me/c.yaml", 0.5, None]})
+    assert private_texts(args)["data"] == "{a: shapes.yaml, b: [b.yaml, c.yaml, 0.5, None]}"
+    assert texts(args)["data"] == "{a: /home/me/shapes.yaml, b: [/home/me/b.yaml, http://host/me/c.yaml, 0.5, None]}"
 
 
 def test_with_no_server_all_of_it_waits_on_the_disk_and_one_line_tells_how_to_send_it(nowhere, tmp_path, caplog):
@@ -127,7 +161,8 @@ def test_what_another_process_sends_is_left_to_it(nowhere, tmp_path, caplog):
     with pytest.raises(OptionError, match="no folder of a training with a remote session"):
         send_left(tmp_path)
     Training(tmp_path, RemoteSession(nowhere, wait=0), epochs=1).run()
-    lock = FolderLock(tmp_path / ".remote")
+    (folder,) = (tmp_path / ".remote").iterdir()
+    lock = FolderLock(folder)
     assert lock.take()
     with pytest.raises(TrainingError, match="still goes on"):
         send_left(tmp_path)
@@ -174,8 +209,8 @@ def test_a_training_is_on_the_server_with_all_that_belongs_to_it(server, tmp_pat
     assert b"last of epoch" in seen.file("weights/last.pt")
     assert session.status.page in caplog.text
     assert (session.status.waiting, session.status.refused) == (0, 0)
-    assert os.listdir(tmp_path / "train7" / ".remote") != []
-    assert not list((tmp_path / "train7" / ".remote").glob("*-*"))
+    (folder,) = (tmp_path / "train7" / ".remote").iterdir()
+    assert {each.name for each in folder.iterdir()} == {"session.json", "lock"}
 
 
 def test_checkpoints_are_sent_at_most_once_in_an_interval_and_the_final_model_always(server, tmp_path):
@@ -287,7 +322,7 @@ def test_what_the_server_refuses_is_put_aside_and_holds_up_nothing(server, tmp_p
     Training(tmp_path, session, epochs=2).run()
     assert (session.status.refused, session.status.waiting) == (1, 0)
     assert "Changing param values is not allowed" in caplog.text
-    assert len(list((tmp_path / ".remote" / "refused").iterdir())) == 1
+    assert len(list((tmp_path / ".remote").glob("*/refused/*"))) == 1
     assert Seen(server, "refusing").history("fitness") == fitnesses(range(2))
 
 
