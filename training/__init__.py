@@ -9,7 +9,8 @@ losses       losses, and which cell is to learn which object
 plots        curves, and pictures with what is in them
 augment      pictures changed at random; dataset, loader, batch: on their way to the network
 steps        losses, gradients, the optimizer's steps; optimizers, ema: their schedule, and the average of the weights
-checkpoints  what a training keeps; resume, start: what one goes on, or begins with
+checkpoints  what a training keeps, and folder: where; resume, start: what one goes on, or begins with
+mishaps      what may go wrong, how often, and when it is too much
 processes    a training over several processes
 """
 

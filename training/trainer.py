@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from pathlib import Path
-from typing import Any, Final, Protocol, Unpack, runtime_checkable
+from typing import Any, Protocol, Unpack, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -13,22 +13,23 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from framehook.inference.callbacks.registry import Callbacks
-from framehook.inference.errors import DatasetError, OptionError, RunError, TrainingError, one_line
+from framehook.inference.errors import DatasetError, OptionError, RunError, TrainingError
 from framehook.inference.events import TrainEvent
 from framehook.inference.nets.net import DetectionNet
-from framehook.inference.nets.save import PARTIAL
-from framehook.inference.saving import next_free_folder, way_out
+from framehook.inference.saving import next_free_folder
 from framehook.training.arguments import plain_args, write_args
 from framehook.training.augment import Augmentation
 from framehook.training.batch import TrainBatch
 from framehook.training.callbacks.csv_logger import CSVLogger
 from framehook.training.callbacks.drawings import Drawings
-from framehook.training.checkpoints import TrainState, write_checkpoint
+from framehook.training.checkpoints import TrainState
 from framehook.training.data import DataSpec, Split, load_split, read_data
 from framehook.training.dataset import TrainingSet
 from framehook.training.ema import ModelEMA
+from framehook.training.folder import TrainFolder, plain_figures
 from framehook.training.loader import TrainLoader
 from framehook.training.losses import DetectionLoss
+from framehook.training.mishaps import Mishaps
 from framehook.training.optimizers import Chosen, Schedule, batches_a_step, choose_optimizer, make_optimizer
 from framehook.training.options import TrainArgs, TrainOptions
 from framehook.training.processes import Processes
@@ -41,13 +42,6 @@ from framehook.training.validator import Validator
 from framehook.training.watched import Watched
 
 log = logging.getLogger("framehook")
-
-MOST_HALVINGS: Final = 3
-"""How often a batch is halved when memory is short, before a training gives up."""
-MOST_RESTORES: Final = 3
-"""How often a training whose weights broke goes back to its last checkpoint."""
-MOST_SKIPPED: Final = 10
-"""Batches in succession without a usable gradient after which weights are taken to be broken."""
 
 
 @runtime_checkable
@@ -182,7 +176,6 @@ class Trainer:
         self.stop = False
         self.report: TrainReport | None = None
         self.error: BaseException | None = None
-        self.save_dir: Path
         self.callbacks = Callbacks(parent=callbacks, main=self._processes.main)
         # Losses are named before there is a loss, which needs the network on its device.
         self.loss_names = ("box_loss", "cls_loss", "dfl_loss" if self.model.detect.reg_max > 1 else "l1_loss")
@@ -196,10 +189,8 @@ class Trainer:
         self._measured = 0
         self._done = self.start_epoch
         self._is_cut = False
-        self._skipped = self._restores = self._halvings = 0
-        self._in_succession = {"loss": 0, "gradients": 0}
+        self._mishaps = Mishaps()
         self._is_saved = True
-        self._failure = ""
 
     # What callbacks look at -----------------------------------------------------------------------------------------------
 
@@ -234,24 +225,29 @@ class Trainer:
         return {f"lr/pg{number}": float(group["lr"]) for number, group in enumerate(self.optimizer.param_groups)}
 
     @property
+    def save_dir(self) -> Path:
+        """Folder of all files."""
+        return self._folder.path
+
+    @property
     def wdir(self) -> Path:
         """Folder of the checkpoints."""
-        return self.save_dir / "weights"
+        return self._folder.weights
 
     @property
     def last(self) -> Path:
         """Checkpoint of the last epoch, from which a training goes on."""
-        return self.wdir / "last.pt"
+        return self._folder.last
 
     @property
     def best(self) -> Path:
         """Weights of the best epoch."""
-        return self.wdir / "best.pt"
+        return self._folder.best
 
     @property
     def csv(self) -> Path:
         """Losses, metrics and learning rates, a row an epoch."""
-        return self.save_dir / "results.csv"
+        return self._folder.csv
 
     def label_loss_items(self, items: Any = None, prefix: str = "train") -> dict[str, float] | list[str]:
         """Losses by name, such as `{"train/box_loss": 1.2}`; the names alone where no losses are given."""
@@ -416,7 +412,7 @@ class Trainer:
         if self._steps.gradients(self.batch):
             items = self.loss_items
             assert items is not None  # they were just measured
-            self._in_succession["loss"] = 0
+            self._mishaps.well("loss")
             self._measured += 1
             self.tloss = items if self.tloss is None else self.tloss + (items - self.tloss) / self._measured
         else:
@@ -432,7 +428,7 @@ class Trainer:
             self._steps.forget()
             self._skip("gradients")
             return
-        self._in_succession["gradients"] = 0
+        self._mishaps.well("gradients")
         self.callbacks.fire(TrainEvent.OPTIMIZER_STEP, self)
         self._steps.step()
         self.callbacks.fire(TrainEvent.PARAMS_UPDATE, self)
@@ -471,36 +467,24 @@ class Trainer:
     def _keep(self, *, is_better: bool) -> None:
         """Write the checkpoints of the epoch, and count it as the best if it is; its weights are on the disk then."""
         if is_better and self.args.save:
-            is_better = self._written(self.best, best_fitness=self.fitness)
+            is_better = self._write(self.best, best_fitness=self.fitness)
         self.is_best = is_better
         if is_better:
             self.best_fitness, self._best_epoch, self._best_metrics = self.fitness, self.epoch, dict(self.metrics)
         if not self.args.save:
             return
-        self._is_saved = self._written(self.last, best_fitness=self.best_fitness, state=self._state())
+        self._is_saved = self._write(self.last, best_fitness=self.best_fitness, state=self._state())
         if self.args.save_period and (self.epoch + 1) % self.args.save_period == 0:
-            self._written(self.wdir / f"epoch{self.epoch + 1}.pt", best_fitness=self.best_fitness)
+            self._write(self.wdir / f"epoch{self.epoch + 1}.pt", best_fitness=self.best_fitness)
         if self._is_saved:
             self.callbacks.fire(TrainEvent.MODEL_SAVE, self)
 
-    def _written(self, path: Path, *, best_fitness: float | None, state: TrainState | None = None) -> bool:
-        """Write a checkpoint; if it cannot be, what was there stays, and the training goes on."""
-        try:
-            write_checkpoint(
-                path,
-                self.ema.net,
-                args=plain_args(self.args, data=self.data.file),
-                figures={name: float(value) for name, value in self.metrics.items()},
-                epoch=self.epoch,
-                best_fitness=best_fitness,
-                state=state,
-            )
-        except (OSError, RuntimeError) as error:
-            before = f"{path.name} is that of an earlier epoch" if path.exists() else f"there is no {path.name} so far"
-            self._failure = f"{path.name} of epoch {self.epoch + 1} cannot be written: {_told(error)}; {before}{way_out(error)}"
-            log.error("%s", self._failure)
-            return False
-        return True
+    def _write(self, path: Path, *, best_fitness: float | None, state: TrainState | None = None) -> bool:
+        """Write a checkpoint; whether it is there. If not, the training goes on."""
+        args, figures = plain_args(self.args, data=self.data.file), plain_figures(self.metrics)
+        return self._folder.write(
+            path, self.ema.net, args=args, figures=figures, epoch=self.epoch, best_fitness=best_fitness, state=state
+        )
 
     def _state(self) -> TrainState:
         return TrainState(
@@ -517,7 +501,7 @@ class Trainer:
             best_epoch=self._best_epoch,
             best_metrics=self._best_metrics,
             chosen=(self._chosen.name, self._chosen.lr0),
-            metrics={name: float(value) for name, value in self.metrics.items()},
+            metrics=plain_figures(self.metrics),
             fitness=self.fitness,
             seconds=self._seconds(),
         )
@@ -529,7 +513,7 @@ class Trainer:
             TrainingError: the last checkpoint could not be written.
         """
         if not self._is_saved:
-            raise TrainingError(f"the last checkpoint is missing: {self._failure}")
+            raise TrainingError(f"the last checkpoint is missing: {self._folder.failure}")
         kept = self.args.save and self._processes.main
         self.report = TrainReport(
             save_dir=self.save_dir,
@@ -543,7 +527,7 @@ class Trainer:
             why="stop" if self.stop and self._why == "epochs" else self._why,
             seconds=time.monotonic() - self._began,
             waiting=self._waited / self._trained if self._trained else 0.0,
-            skipped=self._skipped,
+            skipped=self._mishaps.skipped,
             held_out=next((each for each in self.data.splits.get("val", ()) if each.is_dir()), None),
         )
 
@@ -551,13 +535,9 @@ class Trainer:
 
     def _skip(self, what: str) -> None:
         """Leave out a batch whose loss, or a step whose gradients, are no numbers."""
-        self._in_succession[what] += 1
-        if not (self.amp and what == "gradients"):  # mixed precision tries how far it can scale a loss up, now and then too far
-            self._skipped += 1
-            if self._skipped <= MOST_SKIPPED:
-                log.warning("the %s of %s is no number; the batch is left out", what, self.where())
-        if self._in_succession[what] >= MOST_SKIPPED:
-            self._restore(f"the {what} of {MOST_SKIPPED} batches in succession was no number")
+        broken = self._mishaps.skip(what, self.where(), expected=self.amp and what == "gradients")
+        if broken:
+            self._restore(broken)
 
     def _restore(self, why: str) -> None:
         """Go back to the weights of the last checkpoint.
@@ -566,14 +546,8 @@ class Trainer:
             TrainingError: there is none, or it was done too often.
         """
         self._steps.forget()
-        self._in_succession = dict.fromkeys(self._in_succession, 0)
-        self._restores += 1
-        if self._restores > MOST_RESTORES or not self.last.is_file() or self.world > 1:
-            raise TrainingError(
-                f"training broke down at {self.where()}: {why}; lower the learning rate (lr0={self._chosen.lr0 / 10:g}), and "
-                "look at the data: framehook data check"
-            )
-        log.warning("%s; going back to the weights of the last checkpoint", why)
+        possible = self.last.is_file() and self.world == 1
+        self._mishaps.restore(why, self.where(), possible=possible, lr0=self._chosen.lr0)
         self._load(resumed(self.last, {"resume": True}))
         self._schedule.begin_epoch(self.epoch)
 
@@ -583,18 +557,10 @@ class Trainer:
         Raises:
             TrainingError: it was done too often, or cannot be done.
         """
-        self._halvings += 1
-        if self._halvings > MOST_HALVINGS or self.batch_size == 1 or self.world > 1:
-            raise TrainingError(
-                f"there is not enough memory for batches of {self.batch_size} at {self.args.imgsz} pixels; pass a smaller "
-                f"batch or imgsz ({why})"
-            )
+        self.batch_size = self._mishaps.halve(why, batch=self.batch_size, imgsz=self.args.imgsz, possible=self.world == 1)
         self.batch = None
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        halved = self.batch_size // 2
-        log.warning("memory is too short for batches of %d; the epoch begins again with %d", self.batch_size, halved)
-        self.batch_size = halved
         self.train_loader.close()
         self.train_loader = self._make_loader()
         self._schedule.set_batches(len(self.train_loader))
@@ -604,36 +570,17 @@ class Trainer:
     # Setting up -----------------------------------------------------------------------------------------------------------
 
     def _make_folder(self) -> None:
+        main = self._processes.main
         if self._resumed is not None:
-            self.save_dir = self._resumed.save_dir
+            self._folder = TrainFolder(self._resumed.save_dir)
         elif self.args.save_dir is not None:
-            self.save_dir = Path(self.args.save_dir).expanduser()
-            self._make_room()
+            self._folder = TrainFolder(Path(self.args.save_dir).expanduser())
+            if main:
+                self._folder.make_room(exist_ok=self.args.exist_ok)
         else:
-            self.save_dir = self._processes.told(next_free_folder("train") if self._processes.main else Path())
-        try:
-            self.wdir.mkdir(parents=True, exist_ok=True)
-            if self._processes.main:
-                for left in self.wdir.glob(PARTIAL):  # by a process that was killed
-                    left.unlink()
-        except OSError as error:
-            raise TrainingError(f"the folder to save in cannot be made: {error.strerror}: {error.filename}") from error
-
-    def _make_room(self) -> None:
-        """Look after what another training left in the folder.
-
-        Raises:
-            OptionError: there is a checkpoint, and nobody said that it may go.
-        """
-        if not self._processes.main:
-            return
-        if self.last.exists() and not self.args.exist_ok:
-            raise OptionError(
-                f"save_dir={str(self.save_dir)!r} holds another training; name another folder, go on with that one "
-                f"(resume={str(self.last)!r}), or pass exist_ok=True to replace it"
-            )
-        for path in (self.last, self.best):
-            path.unlink(missing_ok=True)
+            self._folder = TrainFolder(self._processes.told(next_free_folder("train") if main else Path()))
+        if main:
+            self._folder.make()
 
     def _add_builtins(self) -> None:
         if self._processes.main:
@@ -723,10 +670,6 @@ class Trainer:
         if hasattr(self, "train_loader"):
             self.train_loader.close()
         self._processes.close()
-
-
-def _told(error: Exception) -> str:
-    return error.strerror if isinstance(error, OSError) and error.strerror else one_line(error)[:200]
 
 
 def _check_size(imgsz: int, stride: int) -> None:

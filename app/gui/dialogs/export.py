@@ -39,6 +39,7 @@ from PyQt6.QtWidgets import (
 )
 
 from framehook.app.gui.icons import icon
+from framehook.app.gui.told import Told
 from framehook.app.session.exports import ExportJob, ExportState, check_installed
 from framehook.app.session.state import Level
 from framehook.export.options import MOST, OLDEST_OPSET, ExportOptions
@@ -174,7 +175,7 @@ class ExportDialog(QDialog):
         self._scroll.setFrameShape(QFrame.Shape.NoFrame)
         self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         layout.addWidget(self._scroll, 1)
-        self.problem = _Told()
+        self.problem = Told()
         self.problem.setAccessibleName("What is wrong")
         layout.addWidget(self.problem)
         self.export_button = QPushButton(icon("export"), "&Export")
@@ -551,7 +552,7 @@ class ExportDialog(QDialog):
         page = QWidget()
         layout = QVBoxLayout(page)
         layout.setContentsMargins(0, 0, 0, 0)
-        self.verdict = _Told()
+        self.verdict = Told()
         self.verdict.setAccessibleName("What came of it")
         layout.addWidget(self.verdict)
         self.path = QLineEdit()
@@ -652,40 +653,6 @@ def in_dialog_terms(text: str) -> str:
 
 
 # Parts ----------------------------------------------------------------------------------------------------------------------
-
-
-class _Told(QWidget):
-    """A message with its sign; nothing where there is none."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._sign = QLabel()
-        self._text = QLabel()
-        self._text.setTextFormat(Qt.TextFormat.PlainText)
-        self._text.setWordWrap(True)
-        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 4, 0, 4)
-        layout.addWidget(self._sign, 0, Qt.AlignmentFlag.AlignTop)
-        layout.addWidget(self._text, 1)
-        self.hide()
-
-    def text(self) -> str:
-        """What is told."""
-        return self._text.text()
-
-    def tell(self, level: Level, text: str) -> None:
-        """Tell something in place of what was told before."""
-        self._sign.setPixmap(icon(level.value).pixmap(QSize(_SIGN, _SIGN), self.devicePixelRatioF()))
-        self._text.setText(text)
-        self.setAccessibleDescription(text)
-        self.show()
-
-    def clear(self) -> None:
-        """Tell nothing any more."""
-        self._text.clear()
-        self.hide()
 
 
 class _Beside(QWidget):
