@@ -3,6 +3,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -308,6 +309,7 @@ def test_a_plain_script_has_workers_that_ignore_ctrl_c_and_die_with_it(tmp_path:
             assert running.stdout.readline() == "begun\n"
             assert running.stdout.readline() == "loading\n"
             os.killpg(running.pid, signal.SIGINT)
+            assert select.select([running.stdout], [], [], 30)[0], "it was not interrupted"
             assert running.stdout.readline() == "interrupted\n"
             assert running.stdout.readline() == f"{COUNT}\n"
         finally:
