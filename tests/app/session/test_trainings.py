@@ -273,22 +273,22 @@ def alive(pid):
 def test_a_network_is_trained_in_another_process_and_can_be_run_then(example, tiny, tmp_path, monkeypatch):
     pytest.importorskip("torch")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # for so small a network threads are a waste
-    options = {"data": str(example), "epochs": 4, "imgsz": 64, "batch": 3, "workers": 0, "device": "cpu", "plots": False}
+    options = {"data": str(example), "epochs": 2, "imgsz": 64, "batch": 3, "workers": 0, "device": "cpu", "plots": False}
     options |= {"val_period": 2}
     watch = Watch(tiny, {**options, "save_dir": str(tmp_path / "train")})
     state = watch.end()
     assert state.error is None, state.detail
-    assert [each.epoch for each in state.history] == [1, 2, 3, 4]
+    assert [each.epoch for each in state.history] == [1, 2]
     # Not once more where they are those of another epoch.
-    assert [MAP in each.figures for each in state.history] == [False, True, False, True]
+    assert [MAP in each.figures for each in state.history] == [False, True]
     assert {"train/box_loss", "train/cls_loss", "train/dfl_loss", "val/box_loss", MAP50, MAP, "lr/pg0"} <= set(
         state.history[-1].figures
     )
-    assert (state.epochs, state.batches, state.device, state.fraction) == (4, 2, "cpu", 1.0)
+    assert (state.epochs, state.batches, state.device, state.fraction) == (2, 2, "cpu", 1.0)
     assert {"loading PyTorch", "reading the data", "training", "validating"} <= {each.stage for each in watch.states}
     assert state.best == tmp_path / "train" / "weights" / "best.pt"
     assert state.last.is_file()
-    assert state.report["epochs"] == 4
+    assert state.report["epochs"] == 2
     assert state.sample.pixels.ndim == 3
     assert any("6 pictures" in text for _, text, _ in watch.notes)
     assert Model(state.best).names == {0: "circle", 1: "square", 2: "triangle"}
