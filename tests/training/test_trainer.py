@@ -142,7 +142,7 @@ def test_the_gradients_that_a_callback_sees_are_clipped_and_make_the_step(make):
 
 @pytest.mark.parametrize("event", [each for each in ALL if each != "teardown"])
 def test_a_callback_that_raises_ends_the_training_and_teardown_still_fires(make, event):
-    trainer = make(epochs=2, warmup_epochs=0)
+    trainer = make(epochs=2, warmup_epochs=0, fraction=1 / 3)
     fired = recorded(trainer)
     count = itertools.count()
     in_second_epoch = event not in ("on_pretrain_routine_start", "on_pretrain_routine_end", "on_train_start", "on_train_end")
@@ -248,7 +248,7 @@ def test_nor_is_one_of_a_batch_at_whose_end_it_was_stopped(make):
 def test_the_same_seed_gives_the_same_weights(make, tmp_path, example):
     weights = []
     for name, seed in (("first", 3), ("second", 3), ("third", 4)):
-        trainer = make(save_dir=tmp_path / name, seed=seed, epochs=2, mosaic=1.0, mixup=0.3)
+        trainer = make(save_dir=tmp_path / name, seed=seed, epochs=2, mosaic=1.0, mixup=0.3, val=False)
         trainer.run()
         weights.append({key: value.clone() for key, value in trainer.model.state_dict().items()})
     first, second, third = weights
@@ -257,7 +257,7 @@ def test_the_same_seed_gives_the_same_weights(make, tmp_path, example):
 
 
 def test_it_learns(make):
-    trainer = make(epochs=30, lr0=0.005, mosaic=0.0, val_period=30, save=False)
+    trainer = make(epochs=16, lr0=0.005, mosaic=0.0, val_period=30, save=False, warmup_epochs=1)
     losses = []
     trainer.callbacks.add("on_train_epoch_end", lambda trainer: losses.append(float(trainer.tloss.sum())))
     trainer.run()

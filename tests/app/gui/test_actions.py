@@ -178,7 +178,7 @@ def test_an_address_is_typed(window):
     until(lambda: any("127.0.0.1:9/live: reconnecting" in text for text in notes(window)))
     assert message(window).startswith("Warning: ")
     assert "127.0.0.1:9/live" in message(window)
-    assert window.windowTitle().startswith("127.0.0.1:9/live")
+    until(lambda: window.windowTitle().startswith("127.0.0.1:9/live"))
     press(window, "open_source")
     window.activateWindow()
     until(window.isActiveWindow)
