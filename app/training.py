@@ -77,7 +77,7 @@ def _print_report(out: Console, trainer: Trainer, *, as_json: bool) -> None:
         return
     for line in report.lines():
         out.print(line)
-    if report.why == "stop" and report.last is not None and report.epochs < trainer.epochs:
+    if report.last is not None and (report.is_cut or report.epochs < trainer.epochs):
         out.print("go on with it:")
         out.print(f"  framehook train --resume {shlex.quote(str(report.last))}")
 

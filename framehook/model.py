@@ -208,7 +208,7 @@ class Model:
     # Training and validation ----------------------------------------------------------------------------------------------
 
     def train(self, **options: Unpack[TrainArgs]) -> TrainReport:
-        """Train the network on a dataset; afterwards the model is the best that came of it.
+        """Train the network on a dataset; afterwards the model is the best that came of it, or the last without checkpoints.
 
         The network begins with the model's weights, or with random ones where the model is an architecture
         (`Model("yolo11n.yaml")`); the classes become those of the data. Callbacks of the trainer's and validator's events

@@ -25,7 +25,7 @@ class TrainFolder:
         last: Checkpoint of the last epoch, from which a training goes on.
         best: Weights of the best epoch.
         csv: Losses, metrics and learning rates, a row an epoch.
-        failure: Why the last checkpoint that could not be written was not; empty where all were.
+        failure: Why `last` could not be written the last time that it could not; empty where it always was.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,22 +37,26 @@ class TrainFolder:
         self.csv = path / "results.csv"
         self.failure = ""
 
-    def make_room(self, *, exist_ok: bool) -> None:
-        """Look after what another training left there.
+    def check_free(self) -> None:
+        """Raise OptionError if it holds another training."""
+        if any(each.exists() for each in (self.last, self.best, self.csv)) or any(self.weights.glob("epoch*.pt")):
+            again = f"go on with that one (resume={str(self.last)!r}), " if self.last.exists() else ""
+            raise OptionError(
+                f"save_dir={str(self.path)!r} holds another training; name another folder, {again}or pass exist_ok=True to "
+                "replace it"
+            )
 
-        Args:
-            exist_ok: Its checkpoints may go.
+    def clear(self) -> None:
+        """Remove the checkpoints of another training, whose place is taken now.
 
         Raises:
-            OptionError: there is one, and it may not.
+            TrainingError: they cannot be removed.
         """
-        if self.last.exists() and not exist_ok:
-            raise OptionError(
-                f"save_dir={str(self.path)!r} holds another training; name another folder, go on with that one "
-                f"(resume={str(self.last)!r}), or pass exist_ok=True to replace it"
-            )
-        for path in (self.last, self.best):
-            path.unlink(missing_ok=True)
+        try:
+            for path in (self.last, self.best, *self.weights.glob("epoch*.pt")):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise TrainingError(f"another training cannot be replaced: {error.strerror}: {error.filename}") from error
 
     def make(self) -> None:
         """Make it, and remove what a process that was killed left half-written.
@@ -85,8 +89,10 @@ class TrainFolder:
         except (OSError, RuntimeError) as error:
             why = error.strerror if isinstance(error, OSError) and error.strerror else one_line(error)[:200]
             before = f"{path.name} is that of an earlier epoch" if path.exists() else f"there is no {path.name} so far"
-            self.failure = f"{path.name} of epoch {epoch + 1} cannot be written: {why}; {before}{way_out(error)}"
-            log.error("%s", self.failure)
+            told = f"{path.name} of epoch {epoch + 1} cannot be written: {why}; {before}{way_out(error)}"
+            log.error("%s", told)
+            if path == self.last:
+                self.failure = told
             return False
         return True
 

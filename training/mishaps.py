@@ -15,6 +15,7 @@ MOST_RESTORES: Final = 3
 """How often a training whose weights broke goes back to its last checkpoint."""
 MOST_SKIPPED: Final = 10
 """Batches in succession without a usable gradient after which weights are taken to be broken."""
+_SAID: Final = {"loss": "the loss was no number", "gradients": "the gradients were no numbers"}
 
 
 class Mishaps:
@@ -49,10 +50,10 @@ class Mishaps:
         if not expected:
             self.skipped += 1
             if self.skipped <= MOST_SKIPPED:
-                log.warning("the %s of %s is no number; the batch is left out", what, where)
+                log.warning("at %s %s; the batch is left out", where, _SAID[what])
         if self._in_succession[what] < MOST_SKIPPED:
             return None
-        return f"the {what} of {MOST_SKIPPED} batches in succession was no number"
+        return f"{_SAID[what]} {MOST_SKIPPED} times in succession"
 
     def restore(self, why: str, where: str, *, possible: bool, lr0: float) -> None:
         """Count that weights broke, and are taken from the last checkpoint.

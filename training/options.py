@@ -103,7 +103,7 @@ class TrainOptions:
         lrf: Learning rate at last, as a share of `lr0`.
         momentum: Of SGD; the first beta of AdamW.
         weight_decay: For a nominal batch; of the weights of convolutions alone.
-        warmup_epochs: Epochs over which learning rate and momentum come to their values, 100 steps at least.
+        warmup_epochs: Epochs over which learning rate and momentum come to their values, 100 batches at least.
         warmup_momentum: Momentum at the first step.
         warmup_bias_lr: Learning rate of biases at the first step of SGD.
         clip: Largest norm of all gradients together; 0 not to clip.

@@ -67,7 +67,7 @@ class TrainReport:
             f"  waited for pictures {self.waiting:.0%} of the time",
         ]
         if self.skipped:
-            lines.append(f"  left out {self.skipped} batches whose loss or gradients were no numbers")
+            lines.append(f"  batches left out, as their loss or gradients were no numbers: {self.skipped}")
         if self.fitness is not None and self.best_epoch is not None:
             lines.append(f"  best epoch {self.best_epoch + 1}: " + ", ".join(_figures(self.metrics)))
         weights = self.best or self.last

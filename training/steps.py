@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim import Optimizer
+from torch.optim import AdamW, Optimizer
 
 from framehook.inference.errors import one_line
 from framehook.inference.nets.net import DetectionNet, Heads
@@ -18,6 +18,9 @@ from framehook.training.batch import TrainBatch
 from framehook.training.ema import ModelEMA
 from framehook.training.losses import DetectionLoss
 from framehook.training.processes import Processes
+
+ADAMW_STATE: Final = 3
+"""Entries that AdamW keeps of a parameter; it makes them one by one, with its first step."""
 
 
 class ShortOfMemoryError(Exception):
@@ -57,7 +60,7 @@ class Steps:
         self._processes = processes
         self._amp = amp
         self._clip = clip or math.inf
-        self._scaler = torch.amp.GradScaler(processes.device.type, enabled=amp)
+        self._scaler = self._new_scaler({})
         self._learning = [each for each in net.parameters() if each.requires_grad]
         self._forward: Callable[[Tensor], Heads] = net
         if processes.world > 1:
@@ -99,9 +102,14 @@ class Steps:
         return True
 
     def clip(self) -> bool:
-        """Limit the pending gradients; whether they are numbers. If not, they are of no use, and to be forgotten."""
-        self._scaler.unscale_(self._optimizer)
-        norm = nn.utils.clip_grad_norm_(self._learning, self._clip)
+        """Limit the pending gradients; whether they are numbers. If not, they are of no use, and to be forgotten.
+
+        Raises:
+            ShortOfMemoryError: there was not enough memory.
+        """
+        with self._memory():
+            self._scaler.unscale_(self._optimizer)
+            norm = nn.utils.clip_grad_norm_(self._learning, self._clip)
         if math.isfinite(float(norm)):
             return True
         if self._amp:  # the loss may have been scaled up too far: a step that is left out lets the scaler find out
@@ -139,12 +147,27 @@ class Steps:
             yield
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
-                self.forget()
+                self._begin_step_anew()
                 self.loss = self.loss_items = None
                 raise ShortOfMemoryError(one_line(error)[:200]) from None  # whose frames hold what memory there was
             if self._processes.is_lost(error):
                 raise self._processes.gone(error) from error
             raise
+
+    def _begin_step_anew(self) -> None:
+        """Leave nothing half done of a step that found too little memory."""
+        self.forget()
+        for parameter, kept in list(self._optimizer.state.items()):
+            if isinstance(self._optimizer, AdamW) and len(kept) < ADAMW_STATE:
+                del self._optimizer.state[parameter]
+        self._scaler = self._new_scaler(self._scaler.state_dict())
+
+    def _new_scaler(self, state: Mapping[str, Any]) -> torch.amp.GradScaler:
+        """A scaler that is in no step, and scales as another did."""
+        scaler = torch.amp.GradScaler(self._processes.device.type, enabled=self._amp)
+        if state:
+            scaler.load_state_dict(dict(state))
+        return scaler
 
     def state(self) -> dict[str, Any]:
         """What mixed precision needs to go on."""
@@ -152,8 +175,8 @@ class Steps:
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state`; one of a training without mixed precision holds nothing."""
-        if state and self._amp:
-            self._scaler.load_state_dict(dict(state))
+        if self._amp:
+            self._scaler = self._new_scaler(state)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

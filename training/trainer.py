@@ -304,6 +304,7 @@ class Trainer:
             OptionError, DatasetError: an option does not fit the data or the network, or the data is not usable.
             TrainingError: it cannot go on: losses that are no numbers, memory that is too short, a full disk, another process
                 that is gone.
+            InferenceError: there was not enough memory to validate.
             CallbackError: a callback raised.
             ExceptionGroup: several of these.
         """
@@ -368,7 +369,7 @@ class Trainer:
     def _batches(self) -> int:
         """All batches of the epoch, once more with smaller ones if memory is short; how many there were."""
         while True:
-            self.tloss, self._measured, self.batch, self.batch_i = None, 0, None, 0
+            self.tloss, self._measured, self.batch, self.batch_i, self._is_cut = None, 0, None, 0, False
             self._schedule.begin_epoch(self.epoch)
             closed = min(self.args.close_mosaic, self.epochs // 2)
             self.train_loader.set_epoch(self.epoch, mosaic=self.epoch < self.epochs - closed)
@@ -524,7 +525,7 @@ class Trainer:
             best_epoch=self._best_epoch if self._best_epoch >= 0 else None,
             epochs=self._done,
             is_cut=self._is_cut,
-            why="stop" if self.stop and self._why == "epochs" else self._why,
+            why="stop" if self._why == "epochs" and (self._is_cut or self._done < self.epochs) else self._why,
             seconds=time.monotonic() - self._began,
             waiting=self._waited / self._trained if self._trained else 0.0,
             skipped=self._mishaps.skipped,
@@ -575,8 +576,8 @@ class Trainer:
             self._folder = TrainFolder(self._resumed.save_dir)
         elif self.args.save_dir is not None:
             self._folder = TrainFolder(Path(self.args.save_dir).expanduser())
-            if main:
-                self._folder.make_room(exist_ok=self.args.exist_ok)
+            if main and not self.args.exist_ok:
+                self._folder.check_free()
         else:
             self._folder = TrainFolder(self._processes.told(next_free_folder("train") if main else Path()))
         if main:
@@ -608,6 +609,8 @@ class Trainer:
         self._steps = Steps(self.model, loss, self.optimizer, processes=self._processes, amp=self.amp, clip=options.clip)
         if before is not None:
             self._load(before)
+        elif self._processes.main:
+            self._folder.clear()
         if held_out is not None:
             self.validator = self._make_validator(held_out)
         if self._processes.main:

@@ -229,6 +229,12 @@ def test_stop_ends_the_training_after_the_batch(make, event, batches, epochs):
     assert trainer.last.is_file() == bool(epochs)
 
 
+def test_figures_without_checkpoints_are_another_training_too(make):
+    make(epochs=1, val=False, save=False).run()
+    with pytest.raises(OptionError, match=r"holds another training; name another folder, or pass exist_ok=True"):
+        make(epochs=1).run()
+
+
 def test_no_gradient_of_a_batch_before_the_stop_is_lost(make):
     trainer = make(epochs=1, warmup_epochs=0, batch=1, nbs=2)
     trainer.callbacks.add("on_train_batch_start", lambda trainer: setattr(trainer, "stop", True))
@@ -405,6 +411,11 @@ def test_another_training_in_the_folder_is_neither_replaced_nor_gone_on_with(mak
     with pytest.raises(OptionError, match=r"holds another training.*resume=.*exist_ok=True"):
         make(epochs=1).run()
     assert first.last.read_bytes() == before
+    failed = make(epochs=1, exist_ok=True)
+    failed.callbacks.add("on_pretrain_routine_start", lambda trainer: 1 / 0)
+    with pytest.raises(CallbackError):
+        failed.run()
+    assert first.last.read_bytes() == before  # nothing came to take its place
     again = make(epochs=1, exist_ok=True)
     again.callbacks.add("on_train_start", lambda trainer: setattr(trainer, "stop", True))
     report = again.run()
@@ -439,7 +450,7 @@ def test_a_batch_whose_loss_is_no_number_is_left_out(make, caplog):
     spoil_outputs(trainer, lambda: trainer.batch_i == 1)
     report = trainer.run()
     assert report.skipped == 1
-    assert "batch 2 is no number; the batch is left out" in caplog.text
+    assert "at epoch 1, batch 2 the loss was no number; the batch is left out" in caplog.text
     assert all(bool(each.isfinite().all()) for each in trainer.model.parameters())
 
 
@@ -489,7 +500,7 @@ def test_weights_that_broke_are_taken_from_the_last_checkpoint(make, caplog):
 def test_a_training_that_breaks_down_again_and_again_ends_with_what_to_do(make):
     trainer = make(epochs=1, batch=1)
     spoil_outputs(trainer, lambda: True)
-    with pytest.raises(TrainingError, match=r"broke down at epoch 1.*lr0=.*framehook data check"):
+    with pytest.raises(TrainingError, match=r"broke down at epoch 1.*no number 10 times.*lr0=.*framehook data check"):
         trainer.run()
 
 
@@ -508,6 +519,26 @@ def test_memory_that_is_too_short_halves_the_batch(make, caplog):
     assert fired.count("on_train_epoch_start") == 3  # the first began again
     assert fired.count("on_train_epoch_end") == 2
     assert "begins again with 4" in caplog.text
+
+
+def test_memory_that_is_too_short_for_the_optimizer_halves_the_batch_too(make):
+    trainer = make(epochs=1)
+    whole = torch.optim.AdamW.step
+
+    def exhaust(trainer: Trainer) -> None:
+        parameter = trainer.optimizer.param_groups[0]["params"][0]
+
+        def step(*given: Any, **named: Any) -> None:
+            if trainer.batch_size == 8:
+                trainer.optimizer.state[parameter]["step"] = torch.tensor(1.0)  # as far as it came
+                raise torch.OutOfMemoryError("not enough for this")
+            whole(trainer.optimizer, *given, **named)
+
+        trainer.optimizer.step = step
+
+    trainer.callbacks.add("on_train_start", exhaust)
+    assert trainer.run().epochs == 1
+    assert trainer.batch_size == 4
 
 
 def test_memory_that_is_too_short_for_anything_ends_the_training_in_one_line(make):

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
-import cv2
-
 from framehook.inference.boxes import Boxes
 from framehook.inference.callbacks.base import Callback
 from framehook.inference.saving import write_picture
+from framehook.inference.sources.image import decode_image
 from framehook.training.batches import ValBatch
 from framehook.training.plots.pictures import LabelledPicture, tile
 from framehook.training.plots.val_batches import draw_batch
@@ -79,10 +78,9 @@ class Drawings(Callback):
         if self._best is not None:
             seen, metrics, confusion = self._best
             for number, (batch, found) in enumerate(seen):
-                images = [cv2.imread(str(path)) for path in batch.paths]
-                if all(image is not None for image in images):
-                    whole = ValBatch(batch.paths, images, batch.samples)  # type: ignore[arg-type]  # none is None
-                    draw_batch(folder, number, whole, found, trainer.data.names)
+                images = [image for path in batch.paths if (image := decode_image(path)) is not None]
+                if len(images) == len(batch.paths):
+                    draw_batch(folder, number, ValBatch(batch.paths, images, batch.samples), found, trainer.data.names)
             draw_curves(folder, metrics)
             draw_confusion(folder, confusion)
         if trainer.csv.is_file():
