@@ -75,7 +75,10 @@ def adds_up(stats):
 
 
 def test_files_side_by_side_take_turns_and_each_is_delivered_whole_and_in_order():
-    results = list(run_of(clip("a", 30, value=10), clip("b", 20, value=20), clip("c", 10, value=30)))
+    run = run_of(clip("a", 30, value=10), clip("b", 20, value=20), clip("c", 10, value=30))
+    results = [next(run)]
+    until(lambda: all(each.ledger.captured for each in run.stats.sources.values()))  # each reader has begun
+    results += run
     sorted_out = by_source(results)
     assert {name: indices(each) for name, each in sorted_out.items()} == {
         "a": list(range(30)),
@@ -85,7 +88,7 @@ def test_files_side_by_side_take_turns_and_each_is_delivered_whole_and_in_order(
     assert set(values(sorted_out["a"])) == {10}
     assert set(values(sorted_out["c"])) == {30}
     first = [result.frame.source.name for result in results[:24]]
-    assert all(first.count(name) >= 3 for name in "abc")  # on a loaded machine one may be read later
+    assert all(first.count(name) >= 5 for name in "abc")
 
 
 def test_slow_consumers_serve_live_sources_equally():
