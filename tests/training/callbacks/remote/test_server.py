@@ -66,7 +66,7 @@ def said(**content):
 def test_credentials_reach_the_server_and_nothing_else(tmp_path, caplog):
     caplog.set_level(logging.DEBUG)
     with answering(lambda path, body: (401, b"who is hunter2?", {})) as (server, url):
-        session = RemoteSession(url.replace("://", f"://me:{SECRET}@"), wait=0.2)
+        session = RemoteSession(url.replace("://", f"://me:{SECRET}@"), wait=3)
         Training(tmp_path / "train", session, epochs=1).run()
     assert {each["Authorization"] for _, each in server.seen} == {"Basic " + base64.b64encode(f"me:{SECRET}".encode()).decode()}
     assert "it answers 401: check MLFLOW_TRACKING_USERNAME" in caplog.text
