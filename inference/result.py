@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -86,6 +86,12 @@ class Result:
                 painter(self, self._canvas)
 
     @property
+    def painters(self) -> tuple[Painter, ...]:
+        """What draws on the canvas, in this order."""
+        with self._lock:
+            return tuple(self._painters)
+
+    @property
     def detections(self) -> supervision.Detections:
         """The boxes as `supervision.Detections`; assigning some writes them back to `boxes`."""
         import supervision
@@ -126,6 +132,14 @@ class Result:
             twin._painters = list(self._painters)
             twin._canvas = None if self._canvas is None else self._canvas.copy()
             return twin
+
+    def retaken(self, boxes: Boxes, painters: Iterable[Painter]) -> Result:
+        """The same frame with other boxes, to be drawn by other painters when it is looked at; what is attached stays."""
+        twin = Result(self.frame, boxes, self.names, self.speed)
+        twin.latency_ms = self.latency_ms
+        twin.data = dict(self.data)
+        twin._painters = list(painters)
+        return twin
 
     def name_of(self, cls: int) -> str:
         """The name of a class number, or the number where the model does not name it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from framehook.app.session.loading import ModelLoader, facts_of, fitting
 from framehook.app.session.opening import Opener, close_all
 from framehook.app.session.playing import Playing
 from framehook.app.session.renderer import Renderer
+from framehook.app.session.retakes import Retakes
 from framehook.app.session.slots import Cast, Opened, device_of, display_name
 from framehook.app.session.state import Level, Phase, Slot
 from framehook.app.session.zoning import Zoning
@@ -87,6 +88,7 @@ class Director:
         self._callbacks = callbacks
         self._renderer = renderer
         self._hooks = hooks
+        self._retakes = Retakes(board, desk, renderer)
         self._opener = Opener(board, desk)
         self._loader = ModelLoader(board, desk, self.take_model, self._no_model)
         self.zoning = Zoning(callbacks, self.key_of, lambda: self.predictor)
@@ -200,6 +202,7 @@ class Director:
         if self._plan is None and self._steerable is not None:
             self._restart()
         else:
+            self._retake()
             self._advance()
 
     # Steering -----------------------------------------------------------------------------------------------------------------
@@ -284,11 +287,19 @@ class Director:
             return
         self._accepted = wanted
         if self._steerable is None:
-            return
-        if not any(name in AT_START for name in changes):
+            self._retake(changes)
+        elif not any(name in AT_START for name in changes):
             self._steerable.run.update(**changes)
+            self._retake(changes)
         elif self._plan is None:
             self._restart()
+
+    def _retake(self, changed: Iterable[str] | None = None) -> None:
+        """Where no frame comes to show what was changed: show it on those that stand, unless callbacks would have their say."""
+        standing = self._steerable is None or self._steerable.run.paused
+        if standing and self._plan is None and self._model is not None and self._hooks.usual:
+            keys = [slot.key for slot in self._board.state.slots]
+            self._retakes.take(keys, self._model.detector, self._accepted, changed)
 
     # Planning -----------------------------------------------------------------------------------------------------------------
 

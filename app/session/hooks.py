@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from framehook.app.session.hook_origins import (
+    BUILT_IN,
     about,
     below_registry,
     check_callbacks,
@@ -34,6 +35,7 @@ from framehook.inference.callbacks.userfile import Loaded
 from framehook.inference.errors import FramehookError
 from framehook.inference.events import PredictEvent
 
+EVERY_FRAME: Final = frozenset({PredictEvent.BATCH_START, PredictEvent.POSTPROCESS_END, PredictEvent.BATCH_END})
 RECENT: Final = 240
 """Calls over which the times of a callback are taken."""
 
@@ -390,6 +392,16 @@ class Hooks:
         return tuple(
             self._row(registration, key, registry_now.is_on(registration), key in off, calls.get(registration))
             for key, registration in self._keyed(registry_now)
+        )
+
+    @property
+    def usual(self) -> bool:
+        """Whether each frame goes through all that is built in and through nothing else: what comes of it can be foretold."""
+        registry_now = self._run or self._callbacks
+        return all(
+            (key.origin == BUILT_IN) == registry_now.is_on(registration)
+            for key, registration in self._keyed(registry_now)
+            if registration.event in EVERY_FRAME
         )
 
     def switch(self, key: HookKey, on: bool) -> None:

@@ -83,6 +83,25 @@ class Renderer:
             slot.turn.pictures += 1
             self._changed.notify_all()
 
+    def replace(self, key: str, old: Result, new: Result) -> bool:
+        """Show another version of the newest result of a slot; in the figures it is neither a new frame nor a late one.
+
+        Returns:
+            False where `old` is not the newest any more: nothing is changed then.
+        """
+        with self._changed:
+            slot = self._slots.get(key)
+            if self._closed or slot is None or slot.turn is None or slot.turn.result is not old:
+                return False
+            replaced = slot.turn
+            slot.turn = _Turn(new, replaced.run, replaced.meters, seen=False, settled=True)
+            if slot.wanted:
+                self._drop(replaced)
+            slot.wanted = True
+            slot.turn.pictures += 1
+            self._changed.notify_all()
+            return True
+
     def look(self, key: str, viewport: Viewport | None) -> None:
         """Say what a view wants to see of a slot; None where nobody looks."""
         if viewport is not None and not (min(viewport.size) > 0 and math.isfinite(viewport.zoom + sum(viewport.centre))):

@@ -92,7 +92,7 @@ class Overlay(Callback):
             if len(predictor.frame_results) > 1:
                 for_now[id(source)] = past.extended(result.boxes, layers, self._trail_length)
             hidden = _found(predictor, result) if layers & HIDING else ()
-            painter = _Painter(layers, self._look, past, hidden)
+            painter = _Painter(layers, self._look, past, hidden, follows=self.follows_options)
             state.painters.append(painter)
             result.add_painter(painter)
 
@@ -136,16 +136,39 @@ def check_layers(layers: Sequence[str] | str | None) -> frozenset[str]:
     return frozenset(names)
 
 
+def redrawn(result: Result, boxes: Boxes, layers: frozenset[str], hidden: tuple[Boxes, ...]) -> Result:
+    """A result as it would be with other boxes and other layers; trails and heat are those that were kept for its frame.
+
+    Args:
+        result: One that went through a run with the overlay that every run has.
+        boxes: What is drawn on it.
+        layers: The layers of the overlay.
+        hidden: Further boxes that `blur` and `pixelate` hide, such as those that belong to no track.
+    """
+    painters = list(result.painters)
+    for place, painter in enumerate(painters):
+        if isinstance(painter, _Painter):
+            drawn = layers if painter.follows else painter.layers
+            painters[place] = _Painter(drawn, painter.look, painter.past, hidden, follows=painter.follows)
+    if not any(isinstance(painter, _Painter) for painter in painters):  # there were no layers at its time
+        painters.insert(0, _Painter(layers, Look(tuple(PALETTE), None, None), Past.none(result.frame), hidden, follows=True))
+    return result.retaken(boxes, painters)
+
+
 class _Painter:
-    """Draws one result. It holds what came before its frame, and reads the boxes when it draws."""
+    """Draws one result. It holds what came before its frame, and reads the boxes when it draws.
 
-    __slots__ = ("hidden", "layers", "look", "past")
+    Whether it `follows` the run's option `overlay` tells which layers the same frame has when that changes.
+    """
 
-    def __init__(self, layers: frozenset[str], look: Look, past: Past, hidden: tuple[Boxes, ...]) -> None:
+    __slots__ = ("follows", "hidden", "layers", "look", "past")
+
+    def __init__(self, layers: frozenset[str], look: Look, past: Past, hidden: tuple[Boxes, ...], *, follows: bool) -> None:
         self.layers = layers
         self.look = look
         self.past = past
         self.hidden = hidden
+        self.follows = follows
 
     def __call__(self, result: Result, canvas: Image) -> None:
         if self.layers & HIDING:

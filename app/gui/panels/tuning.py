@@ -254,7 +254,7 @@ class TuningPanel(QWidget):
     def _hint(self) -> None:
         """Say what does not show at once, and what does not apply."""
         state = self._bridge.session.state
-        self.hint.setText(_when(state.phase))
+        self.hint.setText(_when(state.phase, usual=self._bridge.session.hooks.usual))
         _say(self.tracker_hint, self._about_tracker(state))
         _say(self.overlay_hint, self._about_overlay(state))
 
@@ -452,11 +452,14 @@ def _numbers(names: dict[int, str], classes: Any) -> tuple[set[int], tuple[objec
     return {by_name[each] for each in given if each in by_name}, unknown
 
 
-def _when(phase: Phase) -> str:
+def _when(phase: Phase, *, usual: bool) -> str:
+    """When changes show, where that is not at once; what callbacks would make of a picture that stands is not known."""
     match phase:
-        case Phase.PAUSED:
-            return "Paused: changes show with the next frame."
-        case Phase.IDLE | Phase.ENDED | Phase.FAILED:
+        case Phase.PAUSED if not usual:
+            return "Paused: callbacks are at work, so changes show with the next frame."
+        case Phase.ENDED | Phase.FAILED if not usual:
+            return "Nothing plays: callbacks are at work, so changes show when it does."
+        case Phase.IDLE:
             return "Nothing plays: changes show when it does."
         case _:
             return ""

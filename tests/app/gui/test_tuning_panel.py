@@ -291,13 +291,20 @@ def test_the_original_can_be_asked_for(qtbot, panel):
     assert told.args == [True]
 
 
-def test_what_is_chosen_while_it_is_paused_is_said_to_show_later(qtbot, bridge, panel):
+def test_what_is_chosen_while_it_is_paused_shows_at_once_or_is_said_to_show_later(qtbot, bridge, panel):
     assert "Nothing plays: changes show when it does." in texts(panel, QLabel)
     open_and_watch(qtbot, bridge, FILE)
     qtbot.waitUntil(lambda: bridge.state.phase is Phase.PLAYING, timeout=WAIT)
     assert "Nothing plays: changes show when it does." not in texts(panel, QLabel)
     bridge.session.pause()
-    qtbot.waitUntil(lambda: "Paused: changes show with the next frame." in texts(panel, QLabel), timeout=WAIT)
+    qtbot.waitUntil(lambda: bridge.state.phase is Phase.PAUSED, timeout=WAIT)
+    assert not [text for text in texts(panel, QLabel) if "changes show" in text]
+    bridge.session.callbacks.add("on_predict_batch_end", lambda predictor: None)
+    bridge.session.play()
+    qtbot.waitUntil(lambda: bridge.state.phase is Phase.PLAYING, timeout=WAIT)
+    bridge.session.pause()
+    later = "Paused: callbacks are at work, so changes show with the next frame."
+    qtbot.waitUntil(lambda: later in texts(panel, QLabel), timeout=WAIT)
 
 
 def test_a_change_is_in_force_in_a_run_that_goes_on(qtbot, bridge, panel):

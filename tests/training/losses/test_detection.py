@@ -294,9 +294,10 @@ def test_hundreds_of_objects_are_looked_at_in_parts_with_the_same_result(net, mo
     _, whole = loss(made, many)
     monkeypatch.setattr(assign, "PAIRS", 1000)
     _, parts = loss(made, many)
-    assert torch.equal(whole, parts)
+    # A processor may round a row among others and a row alone differently in the last place.
+    torch.testing.assert_close(parts, whole, rtol=1e-6, atol=0)
     monkeypatch.setattr(assign, "PAIRS", 1)
-    assert torch.equal(whole, loss(made, many)[1])
+    torch.testing.assert_close(loss(made, many)[1], whole, rtol=1e-6, atol=0)
 
 
 def test_a_net_learns_a_picture_by_it(net):

@@ -1,0 +1,179 @@
+"""What is changed while a picture stands shows on it at once, and on nothing else."""
+
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+from framehook.app.session.state import Level, Phase
+from framehook.inference.backends import FunctionBackend
+from framehook.inference.sources.demo import find_demo_clip
+from framehook.model import Model
+
+SEEN = 4.5
+"""Seconds into the demo clip; people are in the picture."""
+
+
+@pytest.fixture
+def paused(watch):
+    """The demo clip, tracked for a while and paused."""
+    watcher = watch()
+    watcher.session.open(find_demo_clip())
+    watcher.until(lambda: tracked(watcher))
+    hold(watcher)
+    return watcher
+
+
+def result_of(watcher):
+    """What is shown of the only slot, or None."""
+    return watcher.pictures.get(watcher.state.slots[0].key, (None,))[0] if watcher.state.slots else None
+
+
+def tracked(watcher):
+    result = result_of(watcher)
+    return result is not None and result.boxes.id is not None and len(result) > 0
+
+
+def hold(watcher):
+    """Pause, and wait until nothing is under way and the newest frame is the one that is shown."""
+    watcher.session.pause()
+    watcher.until(lambda: watcher.state.phase is Phase.PAUSED)
+    time.sleep(0.3)  # the frame under way
+    watcher.until(lambda: result_of(watcher) is watcher.session.renderer.last(watcher.state.slots[0].key))
+
+
+def boxes_when(watcher, what):
+    """The boxes shown, once they are as they should be."""
+    watcher.until(lambda: (result := result_of(watcher)) is not None and what(result.boxes))
+    return result_of(watcher).boxes
+
+
+def test_a_threshold_shows_on_the_frame_that_stands_and_tracks_keep_their_ids(paused):
+    before = result_of(paused)
+    ids = set(before.boxes.id.tolist())
+    paused.session.update(conf=0.9)
+    assert not len(boxes_when(paused, lambda boxes: len(boxes) == 0))
+    paused.session.update(conf=0.25)
+    again = boxes_when(paused, lambda boxes: len(boxes) > 0)
+    assert ids <= set(again.id.tolist())
+    np.testing.assert_allclose(again.xyxy[np.isin(again.id, list(ids))], before.boxes.xyxy, atol=1e-3)
+    shown = result_of(paused)
+    assert shown.frame is before.frame
+    assert shown.data["motion"] == before.data["motion"]
+
+
+def test_nothing_is_counted_delivered_or_called_for_it(paused):
+    figures = paused.session.figures()
+    calls = {row.key: row.calls for row in paused.session.hooks.rows()}
+    paused.session.update(conf=0.9)
+    boxes_when(paused, lambda boxes: len(boxes) == 0)
+    after = paused.session.figures()
+    assert after.stats.frames == figures.stats.frames
+    assert (after.painting.shown, after.painting.skipped) == (figures.painting.shown, figures.painting.skipped)
+    assert {row.key: row.calls for row in paused.session.hooks.rows()} == calls
+
+
+def test_layers_are_drawn_anew(paused):
+    key = paused.state.slots[0].key
+    original = np.asarray(result_of(paused).orig_img)
+    paused.session.update(overlay=None)
+    paused.until(lambda: np.array_equal(result_of(paused).canvas, original))
+    boxes = result_of(paused).boxes
+    paused.session.update(overlay=("boxes", "blur"))
+    paused.until(lambda: not np.array_equal(result_of(paused).canvas, original))
+    assert result_of(paused).boxes is boxes
+    x1, y1, x2, y2 = (int(edge) for edge in boxes.xyxy[0])
+    inside = np.s_[y1 + 20 : y2 - 20, x1 + 10 : x2 - 10]
+    sharp, blurred = (cv2.Laplacian(image[inside], cv2.CV_64F).var() for image in (original, result_of(paused).canvas))
+    assert blurred < sharp / 4
+    assert paused.session.renderer.last(key) is result_of(paused)  # so a snapshot saves what is seen
+
+
+def test_it_goes_on_as_if_nothing_had_been(paused):
+    frame, ids = result_of(paused).frame, set(result_of(paused).boxes.id.tolist())
+    paused.session.update(conf=0.3)
+    paused.until(lambda: result_of(paused) is not None and result_of(paused).frame is frame)
+    paused.session.step()
+    paused.until(lambda: result_of(paused).frame.index > frame.index)
+    assert ids & set(result_of(paused).boxes.id.tolist())
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """A picture of the demo clip with somebody in it."""
+    capture = cv2.VideoCapture(str(find_demo_clip()))
+    capture.set(cv2.CAP_PROP_POS_MSEC, SEEN * 1e3)
+    read, image = capture.read()
+    assert read
+    assert cv2.imwrite(str(tmp_path / "photo.png"), image)
+    return tmp_path / "photo.png"
+
+
+def test_a_photo_that_was_looked_at_is_tuned_too(watch, photo):
+    watcher = watch()
+    watcher.session.open(photo)
+    watcher.until(lambda: watcher.state.phase is Phase.ENDED and result_of(watcher) is not None)
+    found = len(result_of(watcher).boxes)
+    watcher.session.update(conf=0.01)
+    assert len(boxes_when(watcher, lambda boxes: len(boxes) > found)) > found
+    watcher.session.update(conf=0.999)
+    boxes_when(watcher, lambda boxes: len(boxes) == 0)
+    assert watcher.state.run == 1
+
+
+def test_another_model_looks_at_what_stands(watch, photo, data_dir):
+    watcher = watch()
+    watcher.session.open(photo)
+    watcher.until(lambda: watcher.state.phase is Phase.ENDED and result_of(watcher) is not None)
+    before = result_of(watcher)
+    watcher.session.use_model(data_dir / "models" / "yolox_nano_416.onnx")
+    watcher.until(lambda: result_of(watcher) is not before)
+    after = result_of(watcher)
+    assert len(after.names) == 80
+    assert after.frame is before.frame
+    assert "person" in {after.name_of(cls) for cls in after.boxes.cls}
+
+
+def test_what_a_callback_may_have_changed_is_left_alone(watch):
+    model = Model()
+
+    @model.on("on_predict_postprocess_end")
+    def only_the_best(predictor):
+        for result in predictor.frame_results:
+            result.boxes = result.boxes[:1]
+
+    watcher = watch(model=model)
+    watcher.session.open(find_demo_clip())
+    watcher.until(lambda: result_of(watcher) is not None)
+    hold(watcher)
+    before = result_of(watcher)
+    assert not watcher.session.hooks.usual
+    watcher.session.update(conf=0.01)
+    time.sleep(0.5)
+    watcher.look()
+    assert result_of(watcher) is before
+    watcher.session.step()
+    watcher.until(lambda: result_of(watcher) is not before)
+    after = result_of(watcher)
+    assert len(after) <= 1
+
+
+def test_a_model_that_fails_on_a_picture_is_told_of_and_what_stands_stays(watch, photo):
+    calls = []
+
+    def infer(tensor):
+        calls.append(tensor.shape)
+        if len(calls) > 1:
+            raise RuntimeError("out of luck")
+        return [np.zeros((1, 5, 10), np.float32)]
+
+    model = Model(FunctionBackend(infer, input_shape=(1, 3, 32, 32)), decoder="yolo")
+    watcher = watch(model=model)
+    watcher.session.open(photo)
+    watcher.until(lambda: watcher.state.phase is Phase.ENDED and result_of(watcher) is not None)
+    before = result_of(watcher)
+    watcher.session.update(conf=0.5)
+    watcher.until(lambda: any("out of luck" in text for text in watcher.texts(Level.ERROR)))
+    assert result_of(watcher) is before
+    assert not watcher.state.busy
