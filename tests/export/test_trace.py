@@ -55,12 +55,10 @@ def test_a_dynamic_graph_takes_any_batch_and_size(net):
             assert np.abs(run(model, given) - net(torch.from_numpy(given)).numpy()).max() < 1e-3
 
 
-def test_a_batch_is_kept(net):
-    assert axes(trace(net, input_size=(64, 64), batch=2).model.graph.input[0]) == [2, 3, 64, 64]
-
-
-def test_another_opset_can_be_asked_for(net):
-    assert trace(net, input_size=(64, 64), opset=20).model.opset_import[0].version == 20
+def test_a_batch_and_another_opset_can_be_asked_for(net):
+    model = trace(net, input_size=(64, 64), batch=2, opset=20).model
+    assert axes(model.graph.input[0]) == [2, 3, 64, 64]
+    assert model.opset_import[0].version == 20
 
 
 def test_the_one_to_one_head_finds_the_same_scores(data_dir):
