@@ -54,9 +54,9 @@ MENUS: Final[Mapping[str, tuple[Spec | str | None, ...]]] = {
             "open-file",
             short="Open",
         ),
-        Spec("open_file", "Open &file…", ("Ctrl+Shift+O",), "Choose a video or a picture", "open-file"),
+        Spec("open_file", "Open &file…", ("Ctrl+Shift+O",), "Choose a video or a picture", "video"),
         Spec("open_address", "Open &address…", ("Ctrl+U",), "Type the address of a stream", "link"),
-        Spec("open_demo", "Open the &demo clip", ("Ctrl+D",), "Watch the clip that comes with Framehook", "play"),
+        Spec("open_demo", "Open the &demo clip", ("Ctrl+D",), "Watch the clip that comes with Framehook", "demo"),
         "submenu:recent_sources",
         Spec("close_source", "&Close source", ("Ctrl+W",), "Close the source of the chosen view", "close"),
         SEPARATOR,
@@ -86,11 +86,11 @@ MENUS: Final[Mapping[str, tuple[Spec | str | None, ...]]] = {
             "S&how the folder of recordings",
             ("Ctrl+Shift+F",),
             "Open the folder in the file manager",
-            "open-file",
+            "folder",
         ),
         SEPARATOR,
         Spec("settings", "Se&ttings…", ("Ctrl+,",), "What stays from one start to the next", "settings"),
-        Spec("quit", "&Quit", ("Ctrl+Q",), "Complete all files and close the window", "close"),
+        Spec("quit", "&Quit", ("Ctrl+Q",), "Complete all files and close the window", "quit"),
     ),
     "&Playback": (
         Spec("play_pause", "&Play", ("Space",), "Play, or pause", "play", in_view=True),
@@ -143,11 +143,11 @@ MENUS: Final[Mapping[str, tuple[Spec | str | None, ...]]] = {
         Spec("open_model", "&Open model…", ("Ctrl+M",), "Choose a model, and what it runs on", "model", short="Model"),
         "submenu:recent_models",
         Spec("export", "&Export…", ("Ctrl+E",), "Make a verified ONNX file of the model", "export"),
-        Spec("train", "Tra&in…", ("Ctrl+Shift+T",), "Have a model learn from labelled pictures", "performance"),
+        Spec("train", "Tra&in…", ("Ctrl+Shift+T",), "Have a model learn from labelled pictures", "train"),
         SEPARATOR,
-        Spec("more_confident", "Show &less", ("Ctrl+Up",), "Raise the confidence by .05"),
-        Spec("less_confident", "Show &more", ("Ctrl+Down",), "Lower the confidence by .05"),
-        Spec("track", "&Track objects", ("Ctrl+T",), "Follow objects from frame to frame", "follow", checkable=True),
+        Spec("more_confident", "R&aise the confidence", ("Ctrl+Up",), "Show less: by 0.05, what scores below it is left out"),
+        Spec("less_confident", "&Lower the confidence", ("Ctrl+Down",), "Show more: by 0.05, what scores below it is left out"),
+        Spec("track", "&Track objects", ("Ctrl+T",), "Follow objects from frame to frame", "track", checkable=True),
     ),
     "&Zones": (
         Spec(
@@ -170,7 +170,7 @@ MENUS: Final[Mapping[str, tuple[Spec | str | None, ...]]] = {
             group="tool",
             short="Area",
         ),
-        Spec("edit_zones", "&Edit zones", ("Ctrl+3",), "Move, rename and delete zones", checkable=True, group="tool"),
+        Spec("edit_zones", "&Edit zones", ("Ctrl+3",), "Move, rename and delete zones", "edit", checkable=True, group="tool"),
         SEPARATOR,
         Spec("reset_zones", "&Count from zero", ("Ctrl+4",), "Begin to count anew in the zones of the chosen view"),
         Spec("clear_zones", "&Delete all zones", ("Ctrl+Shift+Del",), "Take the zones of the chosen view away"),
@@ -183,7 +183,7 @@ MENUS: Final[Mapping[str, tuple[Spec | str | None, ...]]] = {
     "&Help": (
         Spec("welcome", "&Getting started", ("F1",), "What to do first; once more leads back", checkable=True),
         Spec("shortcuts", "&Keyboard shortcuts", ("Ctrl+/",), "All keys at a glance"),
-        Spec("about", "&About Framehook", (), "Versions, and what this window runs on"),
+        Spec("about", "&About Framehook", ("Shift+F1",), "Versions, and what this window runs on"),
     ),
 }
 """The menus, from left to right."""
@@ -197,6 +197,20 @@ SUBMENUS: Final[Mapping[str, str]] = {
     "recent_callbacks": "Load re&cent",
 }
 """What the menus are called that are filled while the window lives."""
+
+SUBMENU_KEYS: Final[Mapping[str, str]] = {
+    "overlay_boxes": "Ctrl+Shift+X",
+    "overlay_labels": "Ctrl+Shift+L",
+    "overlay_confidence": "Ctrl+Shift+C",
+    "overlay_trails": "Ctrl+Shift+I",
+    "overlay_heatmap": "Ctrl+Shift+H",
+    "overlay_blur": "Ctrl+Shift+B",
+    "overlay_pixelate": "Ctrl+Shift+P",
+    "theme_system": "Ctrl+F9",
+    "theme_light": "Ctrl+F10",
+    "theme_dark": "Ctrl+F11",
+}
+"""The keys of what is in those menus, by the names of the actions."""
 
 
 class Actions(dict[str, QAction]):

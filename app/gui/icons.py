@@ -48,10 +48,14 @@ _DRAWINGS: Final[dict[str, str]] = {
     "camera": '<circle cx="12" cy="10" r="7"/><circle cx="12" cy="10" r="2.6"/><path d="M7 20.7h10M12 17v3.7"/>',
     "screen": '<rect x="3" y="4" width="18" height="12.5" rx="1.5"/><path d="M8.5 20.3h7M12 16.5v3.8"/>',
     "link": '<path d="M10 7.8h-3a4.2 4.2 0 0 0 0 8.4h3M14 7.8h3a4.2 4.2 0 0 1 0 8.4h-3M8.5 12h7"/>',
+    "demo": '<path d="M4 10.5h16v8.5a1 1 0 0 1-1 1h-14a1 1 0 0 1-1-1z"/><path d="M4 10.5l-.7-3.2 15.6-3.4.7 3.2z'
+    'M8.6 6.2l1.6 3M13.4 5.1l1.6 3"/>',
     "scene": _PICTURE + '<circle cx="9" cy="10.5" r="2"/><circle cx="15" cy="14" r="2" fill="{ink}"/>',
     "model": '<path d="M7.8 7.6l7.6 3.4M7.8 16.4l7.6-3.4"/><circle cx="5.5" cy="6.5" r="2.5"/>'
     '<circle cx="5.5" cy="17.5" r="2.5"/>'
     '<circle cx="17.8" cy="12" r="2.7"/>',
+    "train": '<path d="M2.8 9.5l9.2-4.5 9.2 4.5-9.2 4.5z"/><path d="M6.5 11.5v4.6c1.5 1.7 3.4 2.4 5.5 2.4s4-.7 5.5-2.4v-4.6'
+    'M21.2 9.5v5"/>',
     # the view
     "line": '<path d="M7.4 16.6l9.2-9.2"/><circle cx="6" cy="18" r="2"/><circle cx="18" cy="6" r="2"/>',
     "polygon": '<path d="M12 4.5l8 6-3 9h-10l-3-9z"/><g fill="{ink}"><circle cx="12" cy="4.5" r="1.1"/>'
@@ -65,6 +69,10 @@ _DRAWINGS: Final[dict[str, str]] = {
     "follow": '<circle cx="12" cy="12" r="6.5"/><path d="M12 2.5v4.5M12 17v4.5M2.5 12h4.5M17 12h4.5"/>'
     '<circle cx="12" cy="12" r="1" fill="{ink}"/>',
     "enlarge": '<path d="M14 4h6v6M20 4l-6.5 6.5M10 20h-6v-6M4 20l6.5-6.5"/>',
+    "track": '<rect x="12.5" y="3.5" width="8" height="8" rx="1"/><g fill="{ink}"><circle cx="4.8" cy="19.2" r="1"/>'
+    '<circle cx="8.3" cy="17.6" r="1"/><circle cx="11.4" cy="15.4" r="1"/></g>',
+    "edit": '<path d="M4.5 19.5l1-4.2 10.4-10.4a1.6 1.6 0 0 1 2.3 0l.9.9a1.6 1.6 0 0 1 0 2.3l-10.4 10.4z"/>'
+    '<path d="M13.8 7.2l3.1 3.1"/>',
     "grid": '<rect x="4" y="4" width="6.5" height="6.5" rx="1"/><rect x="13.5" y="4" width="6.5" height="6.5" rx="1"/>'
     '<rect x="4" y="13.5" width="6.5" height="6.5" rx="1"/><rect x="13.5" y="13.5" width="6.5" height="6.5" rx="1"/>',
     "original": _PICTURE + '<circle cx="15.7" cy="9.3" r="1.3"/><path d="M3.8 17l5.2-5.5 4 4 2.5-2.3 4.8 4.3"/>',
@@ -86,6 +94,7 @@ _DRAWINGS: Final[dict[str, str]] = {
     "add": '<path d="M12 5v14M5 12h14"/>',
     "remove": '<path d="M5 12h14"/>',
     "close": '<path d="M6.5 6.5l11 11M17.5 6.5l-11 11"/>',
+    "quit": '<path d="M13.5 4h-8a1 1 0 0 0-1 1v14a1 1 0 0 0 1 1h8M10 12h10.5M17 8.5l3.5 3.5-3.5 3.5"/>',
     "reload": '<path d="M18.7 9a7.5 7.5 0 1 0 .6 5.2"/><path d="M19.2 4v5.2h-5.2"/>',
     "more": '<path d="M6 9.5l6 6 6-6"/>',
     "less": '<path d="M6 14.5l6-6 6 6"/>',
@@ -95,6 +104,7 @@ _DRAWINGS: Final[dict[str, str]] = {
     '<circle cx="12" cy="16.8" r=".6" fill="{amber}"/></g>',
     "error": '<g stroke="{red}"><path d="M8.5 3.5h7l5 5v7l-5 5h-7l-5-5v-7z"/><path d="M12 7.5v5.3"/>'
     '<circle cx="12" cy="16.1" r=".7" fill="{red}"/></g>',
+    "done": '<path d="M5 12.8l4.6 4.7 9.4-10.5" stroke-width="2"/>',
     "busy": '<circle cx="12" cy="12" r="8" stroke-opacity=".25"/><path d="M12 4a8 8 0 0 1 8 8" stroke-width="2.2"/>',
     "framehook": '<rect x="1.5" y="1.5" width="21" height="21" rx="5" fill="#2f6fc4" stroke="none"/>'
     '<g stroke="#ffffff"><path d="M5.5 9v-2.5a1 1 0 0 1 1-1h2.5M15 5.5h2.5a1 1 0 0 1 1 1v2.5M9 18.5h-2.5'

@@ -195,9 +195,9 @@ def _described(source: SourceInfo | None) -> str:
         return ""
     parts = []
     if source.size is not None:
-        parts.append("{} × {}".format(*source.size))  # noqa: RUF001 - as one writes it
+        parts.append("{} x {}".format(*source.size))
     if source.fps:
-        parts.append(f"{source.fps:.4g} frames/s")
+        parts.append(f"{source.fps:.4g} fps")
     if source.frame_count and source.fps:
         seconds = source.frame_count / source.fps
         parts.append(f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min")

@@ -20,7 +20,6 @@ from PyQt6.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QPushButton,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -41,6 +40,10 @@ AUTOMATIC: Final = "Automatic"
 _CHOICE: Final = Qt.ItemDataRole.UserRole
 _FILTER: Final = f"Models ({' '.join(f'*{ending}' for ending in MODEL_FILES)});;All files (*)"
 _FOLDER: Final = "model_folder"
+_WIDE: Final = 44
+_HIGH: Final = 40
+"""Of the dialog, in lines of text, so that it grows with the letters."""
+_OF_SCREEN: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,9 @@ class OpenModelDialog(QDialog):
         self.models.setIconSize(QSize(20, 20))
         self.models.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.models.setAlternatingRowColors(True)
+        self.models.setWordWrap(True)
+        self.models.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)  # what is too long is wrapped
+        self.models.setResizeMode(QListWidget.ResizeMode.Adjust)
         self.models.setSpacing(2)
         self.more = _told("")
         self.facts = _told("")
@@ -122,7 +128,9 @@ class OpenModelDialog(QDialog):
         layout.addLayout(form)
         layout.addSpacing(8)
         layout.addLayout(buttons)
-        self.resize(620, 560)
+        line = self.fontMetrics().height()
+        size, screen = QSize(_WIDE * line, _HIGH * line), self.screen()
+        self.resize(size if screen is None else size.boundedTo(screen.availableSize() * _OF_SCREEN))
         self._fill(registry)
         self.models.currentItemChanged.connect(self._describe)
         self.models.itemActivated.connect(self.open_chosen)
@@ -130,11 +138,12 @@ class OpenModelDialog(QDialog):
         self._describe()
 
     def browse(self) -> None:
-        """Choose a file, and open it."""
-        folder = self._store.text(_FOLDER)
-        name, _ = QFileDialog.getOpenFileName(self, "Open model", folder, _FILTER)
-        if name:
-            self.offer(Path(name))
+        """Choose a file, to be offered; returns at once."""
+        dialog = QFileDialog(self, "Open model", self._store.text(_FOLDER), _FILTER)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.fileSelected.connect(lambda name: self.offer(Path(name)))
+        dialog.open()
 
     def offer(self, path: Path) -> None:
         """Put a file at the top of the list, chosen, so that it can be opened as it is or with other settings."""
@@ -233,7 +242,6 @@ def _told(text: str) -> QLabel:
     label = QLabel(text)
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setWordWrap(True)
-    label.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
     label.setAlignment(Qt.AlignmentFlag.AlignTop)
     label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
     return label

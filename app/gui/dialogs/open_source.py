@@ -41,7 +41,7 @@ from framehook.inference.sources.single import is_camera
 
 Kind: TypeAlias = Literal["camera", "screen", "file", "address", "scene"]
 """What to begin with."""
-_NARROW: Final = 150  # pixels
+_NARROW: Final = 150  # pixels, where no name of a kind needs more
 
 
 class OpenSourceDialog(QDialog):
@@ -108,7 +108,7 @@ class OpenSourceDialog(QDialog):
             self._stack.addWidget(page)
             page.changed.connect(partial(self._page_changed, page))
             page.activated.connect(self._open_chosen)
-        self._kinds.setFixedWidth(_NARROW)
+        self._kinds.setFixedWidth(max(_NARROW, self._kinds.sizeHintForColumn(0) + 2 * self._kinds.frameWidth()))
         self._preview = PreviewPane(make=make)
         self._preview.told.connect(self._tell)
         self._facts = QLabel()

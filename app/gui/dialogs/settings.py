@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from PyQt6.QtCore import QStandardPaths, pyqtSignal
+from PyQt6.QtCore import QStandardPaths, Qt, pyqtSignal
 from PyQt6.QtWidgets import (
     QAbstractButton,
     QApplication,
@@ -116,6 +116,10 @@ class SettingsDialog(QDialog):
 
         buttons = QDialogButtonBox.StandardButton
         self._buttons = without_icons(QDialogButtonBox(buttons.Ok | buttons.Cancel | buttons.RestoreDefaults))
+        restore = self._buttons.button(buttons.RestoreDefaults)
+        if restore is not None:
+            restore.setText("Reset to &defaults")
+            restore.setToolTip("Show the settings as they are at first; OK keeps them")
         self._buttons.accepted.connect(self.accept)
         self._buttons.rejected.connect(self.reject)
         self._buttons.clicked.connect(self._maybe_restore)
@@ -189,6 +193,7 @@ class SettingsDialog(QDialog):
         if not Path(start).expanduser().is_dir():
             start = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.MoviesLocation)
         dialog = QFileDialog(self, "Save in", start)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
         dialog.fileSelected.connect(self._folder.setText)

@@ -146,7 +146,7 @@ class ScreensPage(Page):
         self._rate = QSpinBox()
         self._rate.setRange(1, 60)
         self._rate.setValue(30)
-        self._rate.setSuffix(" frames/s")
+        self._rate.setSuffix(" fps")
         self._rate.setToolTip("How often a picture is taken of it")
         self._rate.setAccessibleName("Frame rate")
         self._rate.valueChanged.connect(lambda _value: self.changed.emit())
@@ -180,7 +180,7 @@ class ScreensPage(Page):
         self._list.clear()
         single = len(screens) == 2  # the first is all of them together, which is the same then
         for screen in screens[1:] if single else screens:
-            size = "{} × {}".format(*screen.size)  # noqa: RUF001 - as one writes it
+            size = "{} x {}".format(*screen.size)
             name = f"Screen {screen.number}" if screen.number else "All screens together"
             _add(self._list, screen.number, "screen", ", ".join(filter(None, (name, size, screen.name))))
         _choose(self._list, 1)
@@ -238,7 +238,9 @@ class FilesPage(Page):
         return first if isinstance(first, Path) and first.suffix.lower() not in LISTS else None
 
     def reason(self) -> str:
-        return "" if self.spec() is None else "There is no preview of a list of sources, or of an address."
+        if self.spec() is None:
+            return "Type or choose what to open, for example shots/*.jpg; it is shown here first"
+        return "There is no preview of a list of sources, or of an address."
 
     def show_paths(self, paths: Iterable[str]) -> None:
         """Put paths on the line, as if they were typed."""
@@ -250,12 +252,14 @@ class FilesPage(Page):
         lists = " ".join(f"*{suffix}" for suffix in LISTS)
         kinds = f"Videos and pictures ({media});;Lists of sources ({lists});;All files (*)"
         dialog = QFileDialog(self, "Open videos or pictures", self._store.text(_FOLDER), kinds)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
         dialog.filesSelected.connect(self._take_files)
         dialog.open()
 
     def _choose_folder(self) -> None:
         dialog = QFileDialog(self, "Open a folder of videos or pictures", self._store.text(_FOLDER))
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
         dialog.fileSelected.connect(self._take_folder)
@@ -354,16 +358,16 @@ class ScenePage(Page):
         super().__init__()
         self._size = QComboBox()
         for size in _SIZES:
-            self._size.addItem("{} × {}".format(*size), size)  # noqa: RUF001 - as one writes it
+            self._size.addItem("{} x {}".format(*size), size)
         self._size.setCurrentIndex(1)
         self._size.setAccessibleName("Size")
         self._size.setToolTip("Width and height in pixels")
         self._rate = QSpinBox()
         self._rate.setRange(1, 240)
         self._rate.setValue(30)
-        self._rate.setSuffix(" frames/s")
+        self._rate.setSuffix(" fps")
         self._rate.setAccessibleName("Frame rate")
-        self._rate.setToolTip("Frames per second")
+        self._rate.setToolTip("Frames a second")
         self._live = QCheckBox("&Like a camera: what comes too late for it is dropped")
         self._live.setChecked(True)
         self._live.setToolTip("Otherwise it is played as a file is")

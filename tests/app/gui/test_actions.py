@@ -19,6 +19,7 @@ from PyQt6.QtWidgets import (
     QFileDialog,
     QLabel,
     QLineEdit,
+    QPushButton,
     QTableWidget,
     QToolBar,
     QTreeView,
@@ -26,7 +27,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from framehook.app.gui.actions import MENUS, SUBMENUS, Spec, specs
+from framehook.app.gui.actions import SUBMENU_KEYS, SUBMENUS, specs
 from framehook.app.gui.dialogs.about import AboutDialog, ShortcutsDialog
 from framehook.app.gui.dialogs.export import ExportDialog
 from framehook.app.gui.dialogs.open_model import OpenModelDialog
@@ -84,15 +85,20 @@ def settle():
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
 
 
+def plain(text):
+    """What a menu says, without the letter that chooses it."""
+    return text.replace("&", "")
+
+
 def texts_of(menu):
-    """What a menu offers once it is opened."""
+    """What a menu offers once it is opened, without the letters that choose it."""
     menu.aboutToShow.emit()
-    return [action.text() for action in menu.actions() if not action.isSeparator()]
+    return [plain(action.text()) for action in menu.actions() if not action.isSeparator()]
 
 
 def entry(menu, text):
     texts_of(menu)
-    (action,) = [action for action in menu.actions() if action.text() == text]
+    (action,) = [action for action in menu.actions() if plain(action.text()) == text]
     return action
 
 
@@ -114,12 +120,62 @@ def test_no_keys_mean_two_things(window):
     assert all("+" in keys or re.fullmatch(r"Space|\.|Home|F\d+", keys) for keys in owners), owners
 
 
-def test_no_two_entries_of_a_menu_have_the_same_letter():
-    for title, entries in {"the bar": tuple(MENUS), **MENUS}.items():
-        texts = [each.text if isinstance(each, Spec) else SUBMENUS.get(each.removeprefix("submenu:"), each)
-                 for each in entries if each is not None]  # fmt: skip
-        letters = [text[text.index("&") + 1].lower() for text in texts]
+def all_menus(window):
+    """Every menu of the bar and those in them, as they are once they are opened, by their titles."""
+    bar = window.menuBar()
+    found = {"the bar": bar.actions()}
+
+    def open_menu(menu):
+        menu.aboutToShow.emit()
+        found[plain(menu.title())] = [action for action in menu.actions() if not action.isSeparator()]
+        for action in menu.actions():
+            if action.menu() is not None:
+                open_menu(action.menu())
+
+    for action in bar.actions():
+        open_menu(action.menu())
+    return found
+
+
+def test_every_entry_of_every_menu_has_a_letter_of_its_own(window, store, tmp_path):
+    for number in range(3):
+        store.add_recent("source", f"testsrc:320x240@{number + 1}")
+        store.add_recent("model", str(tmp_path / f"{number}.onnx"))
+        store.add_recent("callbacks", str(tmp_path / f"{number}.py"))
+    menus = all_menus(window)
+    assert {"the bar", "File", "Overlay", "Panels", "Theme", "Help"} <= set(menus)
+    for title, entries in menus.items():
+        letters = [QKeySequence.mnemonic(entry.text()).toString() for entry in entries]
+        assert all(letters), (title, [entry.text() for entry in entries])
         assert len(set(letters)) == len(letters), (title, sorted(letters))
+
+
+def test_every_action_has_keys():
+    for spec in specs():
+        assert spec.keys, spec.name
+
+
+def test_what_is_in_submenus_has_keys_that_nothing_else_has(window):
+    theirs = [QKeySequence(keys).toString() for keys in SUBMENU_KEYS.values()]
+    assert len(set(theirs)) == len(theirs)
+    others = [*(window.actions_by_name[spec.name] for spec in specs()), *window.docks.actions()]
+    assert not {keys.toString() for action in others for keys in action.shortcuts()} & set(theirs)
+    there = {action.objectName() for name in ("overlay", "theme") for action in window.actions_by_name.submenus[name].actions()}
+    assert there == set(SUBMENU_KEYS)
+
+
+def test_no_two_actions_have_the_same_icon():
+    owners = {}
+    for spec in specs():
+        if spec.icon:
+            owners.setdefault(spec.icon, []).append(spec.name)
+    assert {name: owner for name, owner in owners.items() if len(owner) > 1} == {}
+    assert {"edit_zones", "train", "track", "quit"} <= {owner[0] for owner in owners.values()}
+
+
+def test_the_menu_names_what_its_keys_change(window):
+    texts = [plain(entry.text()) for entry in all_menus(window)["Model"]]
+    assert {"Raise the confidence", "Lower the confidence"} <= set(texts)
 
 
 def test_every_action_is_in_a_menu_and_says_what_it_does_and_by_which_keys(window):
@@ -249,12 +305,12 @@ def test_what_was_opened_before_is_opened_again_by_its_name(window, store):
     assert texts_of(menu) == ["Nothing yet"]
     store.add_recent("source", "7")
     store.add_recent("source", LIVE)
-    assert texts_of(menu) == ["Test scene 320x240@30:live", "Camera 7", "&Forget these"]
-    entry(menu, "Test scene 320x240@30:live").trigger()
+    assert texts_of(menu) == ["1 Test scene 320x240@30:live", "2 Camera 7", "Forget these"]
+    entry(menu, "1 Test scene 320x240@30:live").trigger()
     until(lambda: views(window))
-    entry(menu, "Camera 7").trigger()
+    entry(menu, "2 Camera 7").trigger()
     until(lambda: "camera 7" in message(window))
-    entry(menu, "&Forget these").trigger()
+    entry(menu, "Forget these").trigger()
     assert texts_of(menu) == ["Nothing yet"]
 
 
@@ -274,7 +330,7 @@ def test_a_model_is_chosen_and_chosen_again(window, store, tmp_path):
     assert texts_of(menu) == ["Nothing yet"]
     gone = tmp_path / "gone.onnx"
     store.add_recent("model", str(gone))
-    entry(menu, "gone.onnx").trigger()
+    entry(menu, "1 gone.onnx").trigger()
     until(lambda: "gone.onnx" in message(window))
     assert message(window).startswith("Error: ")
     until(lambda: status(window).startswith("Playing") and "bundled person detector" in status(window))
@@ -292,6 +348,22 @@ def test_the_export_dialog_stays_one(window):
     first.close()
     settle()
     assert sip.isdeleted(first)
+    assert not dialogs()
+
+
+@pytest.mark.parametrize(("name", "kind"), [("export", ExportDialog), ("open_model", OpenModelDialog)])
+def test_a_file_is_chosen_beside_the_window_and_no_longer_than_what_it_is_for(window, name, kind):
+    open_source(window, LIVE)
+    until(lambda: can(window, "export"))
+    press(window, name)
+    asking = dialog(kind)
+    next(each for each in asking.findChildren(QPushButton) if "rowse" in each.text()).click()
+    chooser = dialog(QFileDialog)  # and the window goes on
+    shown = window.bridge.session.figures().painting.shown
+    until(lambda: window.bridge.session.figures().painting.shown > shown + 3)
+    asking.close()
+    settle()
+    assert sip.isdeleted(chooser)
     assert not dialogs()
 
 
@@ -435,9 +507,9 @@ def test_without_a_file_manager_the_folder_is_named(window):
 def test_settings_are_in_force_at_once_and_the_menu_shows_the_theme(window, tmp_path):
     menu = window.actions_by_name.submenus["theme"]
     chosen = lambda: [action.objectName() for action in menu.actions() if action.isChecked()]  # noqa: E731
-    assert texts_of(menu) == ["As the &system", "&Light", "&Dark"]
+    assert texts_of(menu) == ["As the system", "Light", "Dark"]
     assert chosen() == ["theme_system"]
-    entry(menu, "&Dark").trigger()
+    entry(menu, "Dark").trigger()
     assert chosen() == ["theme_dark"]
     until(lambda: is_dark(window.palette()))
     assert seen(window)[-5, window.width() // 2].mean() < 128
@@ -672,8 +744,10 @@ def test_layers_are_switched_and_shown_in_the_menu(window):
     open_source(window, FILE)
     until(lambda: objects(window))
     menu = window.actions_by_name.submenus["overlay"]
-    assert [text.lower() for text in texts_of(menu)] == list(LAYERS)
-    on = lambda: {action.text() for action in menu.actions() if action.isChecked()}  # noqa: E731
+    texts = ["Boxes", "Labels", "Confidence", "Trails", "Heat map", "Blur", "Pixelate"]
+    assert texts_of(menu) == texts
+    assert len(texts) == len(LAYERS)
+    on = lambda: {plain(action.text()) for action in menu.actions() if action.isChecked()}  # noqa: E731
     assert {"Boxes", "Labels"} <= on()
     for text in ("Boxes", "Labels", "Confidence", "Trails"):
         if text in on():
@@ -688,10 +762,10 @@ def test_layers_are_switched_and_shown_in_the_menu(window):
         until(lambda: window.bridge.session.figures().painting.shown > painted)  # noqa: B023 - it is waited for here
     press(window, "original")
     QTest.qWait(100)
-    plain = seen(view)
+    undrawn = seen(view)
     press(window, "original")
     QTest.qWait(100)
-    assert same_picture(view, plain)  # nothing is drawn
+    assert same_picture(view, undrawn)  # nothing is drawn
     entry(menu, "Boxes").trigger()
     until(lambda: on() == {"Boxes"})
 
@@ -834,10 +908,10 @@ def test_files_of_callbacks_are_loaded_changed_and_loaded_again(window, tmp_path
     press(window, "reload_callbacks")
     until(lambda: listed() != before)
     menu = window.actions_by_name.submenus["recent_callbacks"]
-    assert texts_of(menu) == ["mine.py", "&Forget these"]
+    assert texts_of(menu) == ["1 mine.py", "Forget these"]
     (tmp_path / "other.py").write_text("def on_predict_end(predictor):\n    pass\n")
     store.add_recent("callbacks", str(tmp_path / "other.py"))
-    entry(menu, "other.py").trigger()
+    entry(menu, "1 other.py").trigger()
     until(lambda: any("other" in name for name in tops(window)))
 
 

@@ -2,8 +2,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PyQt6 import sip
 from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QFileDialog
+from PyQt6.QtTest import QTest
+from PyQt6.QtWidgets import QFileDialog, QLineEdit
 
 from framehook.app.gui.bridge import Bridge
 from framehook.app.gui.dialogs.open_model import AUTOMATIC, OpenModelDialog
@@ -83,25 +85,48 @@ def test_a_model_is_opened_by_a_double_click_and_remembered(qtbot, bridge, show,
     assert again.models.currentItem().text().startswith("mine.onnx")  # it is the one in use
 
 
-def test_a_file_is_chosen_and_opened_with_the_keyboard(qtbot, bridge, show, store, model, monkeypatch):
-    asked = []
-    monkeypatch.setattr(
-        QFileDialog, "getOpenFileName", lambda parent, title, folder, kinds: asked.append((folder, kinds)) or (str(model), "")
-    )
+def choose(qtbot, dialog, path):
+    """Type a path into the file dialog that has come up."""
+    (found,) = [each for each in dialog.findChildren(QFileDialog) if each.isVisible()]
+    field = found.findChild(QLineEdit, "fileNameEdit")
+    field.setText(str(path))
+    QTest.keyClick(field, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: sip.isdeleted(found))
+
+
+def chooser(dialog):
+    """The file dialog that has come up, if any."""
+    return next((each for each in dialog.findChildren(QFileDialog) if each.isVisible()), None)
+
+
+def test_a_file_is_chosen_and_opened_with_the_keyboard(qtbot, bridge, show, store, model):
     dialog = show()
     qtbot.keyClick(dialog, Qt.Key.Key_B, Qt.KeyboardModifier.AltModifier)
-    qtbot.waitUntil(lambda: len(asked) == 1)  # a button that is pressed by its letter is seen to be pressed
-    assert "*.onnx" in asked[0][1]
-    assert "*.pt" in asked[0][1]
+    qtbot.waitUntil(lambda: chooser(dialog) is not None)  # a button that is pressed by its letter is seen to be pressed
+    kinds = chooser(dialog).nameFilters()
+    assert "*.onnx" in kinds[0]
+    assert "*.pt" in kinds[0]
+    choose(qtbot, dialog, model)
     assert texts(dialog)[0].startswith("mine.onnx")
     assert dialog.models.currentRow() == 0
+    dialog.activateWindow()
     with qtbot.waitSignal(bridge.state_changed, timeout=WAIT, check_params_cb=lambda state: state.model is not None):
         qtbot.keyClick(dialog, Qt.Key.Key_Return)
     assert store.recent("model") == [str(model)]
     assert bridge.state.model.device == "cpu"
-    dialog.browse()
-    assert asked[1][0] == str(model.parent)
-    assert len(texts(dialog)) == 2  # it is not offered twice
+
+
+def test_files_are_chosen_where_the_one_before_was_and_offered_once(qtbot, show, model):
+    dialog = show()
+    dialog.browse_button.click()
+    choose(qtbot, dialog, model)
+    dialog.browse_button.click()
+    assert Path(chooser(dialog).directory().absolutePath()) == model.parent
+    choose(qtbot, dialog, model)
+    assert len(texts(dialog)) == 2
+    dialog.browse_button.click()
+    chooser(dialog).reject()
+    assert len(texts(dialog)) == 2
 
 
 def test_device_and_layout_are_handed_on(qtbot, bridge, show, model):

@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from PyQt6 import sip
 from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import (
@@ -108,17 +109,28 @@ def test_every_kind_of_source_is_there_and_named(show):
         assert kinds.item(row).toolTip() in says(dialog)
 
 
+def test_the_names_of_the_kinds_are_whole_with_large_letters_too(show, qapp):
+    before, font = qapp.font(), qapp.font()
+    font.setPointSize(18)
+    qapp.setFont(font)
+    try:
+        kinds = visible(show("file"), QListWidget, "Kind of source")
+        assert kinds.horizontalScrollBar().maximum() == 0
+    finally:
+        qapp.setFont(before)
+
+
 def test_a_scene_is_previewed_live_and_opened_as_chosen(show, qtbot):
     dialog = show("scene")
     pane = preview(dialog)
     qtbot.waitUntil(lambda: pane.shows_picture, timeout=WAIT)
-    assert "640 × 480, 30 frames/s" in says(dialog)  # noqa: RUF001
+    assert "640 x 480, 30 fps" in says(dialog)
     before = pane.grab().toImage()
     qtbot.waitUntil(lambda: pane.grab().toImage() != before, timeout=WAIT)
     assert len(colours(pane)) > 20
     visible(dialog, QComboBox, "Size").setCurrentIndex(0)
     visible(dialog, QSpinBox, "Frame rate").setValue(25)
-    qtbot.waitUntil(lambda: "320 × 240, 25 frames/s" in says(dialog), timeout=WAIT)  # noqa: RUF001
+    qtbot.waitUntil(lambda: "320 x 240, 25 fps" in says(dialog), timeout=WAIT)
     with qtbot.waitSignal(dialog.chosen, timeout=WAIT) as told:
         QTest.keyClick(dialog, Qt.Key.Key_Return)
     assert told.args == ["testsrc:320x240@25:live", False]
@@ -189,7 +201,7 @@ def test_screens_are_listed_with_their_sizes(show, qtbot):
     dialog = show("screen", screens=lambda: found)
     shown = visible(dialog, QListWidget, "Screens")
     qtbot.waitUntil(lambda: shown.count() == 3, timeout=WAIT)
-    assert rows(shown) == ["All screens together, 3000 × 1000", "Screen 1, 1920 × 1000, HDMI-1", "Screen 2, 1080 × 1000"]  # noqa: RUF001
+    assert rows(shown) == ["All screens together, 3000 x 1000", "Screen 1, 1920 x 1000, HDMI-1", "Screen 2, 1080 x 1000"]
     visible(dialog, QSpinBox, "Frame rate").setValue(15)
     with qtbot.waitSignal(dialog.chosen) as told:
         QTest.keyClick(dialog.focusWidget(), Qt.Key.Key_Return)
@@ -199,7 +211,7 @@ def test_screens_are_listed_with_their_sizes(show, qtbot):
 def test_a_single_screen_is_not_offered_twice(show, qtbot):
     dialog = show("screen", screens=lambda: [Screen(0, (800, 600), (0, 0), ""), Screen(1, (800, 600), (0, 0), "")])
     shown = visible(dialog, QListWidget, "Screens")
-    qtbot.waitUntil(lambda: rows(shown) == ["Screen 1, 800 × 600"], timeout=WAIT)  # noqa: RUF001
+    qtbot.waitUntil(lambda: rows(shown) == ["Screen 1, 800 x 600"], timeout=WAIT)
 
 
 def test_where_screens_cannot_be_read_it_says_what_to_install(show, qtbot):
@@ -220,11 +232,26 @@ def test_a_display_that_is_silent_does_not_hold_the_window_up(show):
     answers.set()
 
 
+def test_before_a_file_is_named_it_is_said_what_to_do(show):
+    dialog = show("file")
+    assert "Type or choose what to open" in preview(dialog).text
+    assert len(colours(preview(dialog))) > 1  # it is written there
+    QTest.keyClicks(dialog.focusWidget(), "rtsp://camera/live")
+    assert "no preview" in preview(dialog).text
+
+
+def test_a_scene_offers_its_sizes_and_rates_as_they_are_written_elsewhere(show):
+    dialog = show("scene")
+    size = visible(dialog, QComboBox, "Size")
+    assert [size.itemText(place) for place in range(2)] == ["320 x 240", "640 x 480"]
+    assert visible(dialog, QSpinBox, "Frame rate").text() == "30 fps"
+
+
 def test_a_file_is_previewed_and_opened_as_a_path(show, qtbot, clip):
     dialog = show("file")
     QTest.keyClicks(dialog.focusWidget(), str(clip))
     qtbot.waitUntil(lambda: preview(dialog).shows_picture, timeout=WAIT)
-    assert "320 × 240, 20 frames/s, 1 s" in says(dialog)  # noqa: RUF001
+    assert "320 x 240, 20 fps, 1 s" in says(dialog)
     with qtbot.waitSignal(dialog.chosen) as told:
         QTest.keyClick(dialog.focusWidget(), Qt.Key.Key_Return)
     assert told.args == [clip, False]
@@ -250,7 +277,7 @@ def choose(qtbot, dialog, *names):
     box = next(each for each in dialog.findChildren(QFileDialog) if each.isVisible())
     box.findChild(QLineEdit, "fileNameEdit").setText(" ".join(f'"{name}"' for name in names) if len(names) > 1 else names[0])
     QTest.keyClick(box.findChild(QLineEdit, "fileNameEdit"), Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: not box.isVisible())
+    qtbot.waitUntil(lambda: sip.isdeleted(box))
 
 
 def test_files_and_folders_are_chosen_with_the_file_dialog(show, qtbot, store, tmp_path):

@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PyQt6 import sip
 from PyQt6.QtCore import QPoint, Qt
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import (
@@ -142,6 +143,7 @@ def test_cancel_leaves_a_theme_that_was_chosen_elsewhere_meanwhile(show, store, 
 def test_the_defaults_come_back_but_are_kept_only_with_ok(show, store, qtbot):
     store.save(Settings(conf=0.9, overlay=(), start_with="last"))
     dialog = show()
+    assert dialog.findChild(QDialogButtonBox).button(Button.RestoreDefaults).text() == "Reset to &defaults"  # as in the panel
     press(qtbot, dialog, Button.RestoreDefaults)
     assert dialog.isVisible()
     assert named(dialog, QDoubleSpinBox, "Confidence").value() == Settings().conf
@@ -179,7 +181,7 @@ def test_the_folder_is_chosen_with_the_file_dialog(show, qtbot, tmp_path):
     box = next(each for each in dialog.findChildren(QFileDialog) if each.isVisible())
     box.findChild(QLineEdit, "fileNameEdit").setText(str(tmp_path / "chosen"))
     QTest.keyClick(box.findChild(QLineEdit, "fileNameEdit"), Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: not box.isVisible())
+    qtbot.waitUntil(lambda: sip.isdeleted(box))
     assert named(dialog, QLineEdit, "Save in").text() == str(tmp_path / "chosen")
 
 
