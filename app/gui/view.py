@@ -11,15 +11,15 @@ from PyQt6.QtWidgets import QApplication, QWidget
 
 from framehook.app.gui.view_canvas import PictureCanvas
 from framehook.app.gui.view_choice import Choice
-from framehook.app.gui.view_drawing import draw_caption, draw_card, draw_frame, draw_message, draw_outline
+from framehook.app.gui.view_drawing import draw_caption, draw_card, draw_frame, draw_message, draw_outline, fits_caption
 from framehook.app.gui.view_following import STEP_MS, Following
 from framehook.app.gui.view_mapping import Mapping
 from framehook.app.gui.view_objects import facts_of, object_at, row_of, title_of
 from framehook.app.gui.view_texts import Message, caption_of, message_of
 from framehook.app.gui.view_tool import ViewTool
-from framehook.app.gui.view_zones import draw_name, draw_zone
+from framehook.app.gui.view_zones import draw_zone, draw_zone_caption, looks_of
 from framehook.app.session.picture import Picture
-from framehook.app.session.state import Figures, Level
+from framehook.app.session.state import Figures, Level, ZonesOfSlot
 
 if TYPE_CHECKING:
     from framehook.app.gui.bridge import Bridge
@@ -63,6 +63,7 @@ class SourceView(PictureCanvas):
         self._choice = Choice(bridge, key)
         self._following: Following | None = None
         self._tool: ViewTool | None = None
+        self._drawn: ZonesOfSlot = {}  # the zones as they were when the frame came
         self._steps = QTimer(self)  # runs while an object is followed
         self._steps.setInterval(STEP_MS)
         self._steps.timeout.connect(self._step)
@@ -90,7 +91,7 @@ class SourceView(PictureCanvas):
 
     def fit(self) -> None:
         """Show the whole frame; what was followed is not any more."""
-        self._stop_following()
+        self._stop_following(stay=True)
         self.aim.fit()
         self._shape_cursor()
         self.look()
@@ -110,7 +111,7 @@ class SourceView(PictureCanvas):
         self._shape_cursor()
 
     def pan_by(self, x: float, y: float) -> None:
-        self._stop_following()
+        self._stop_following(stay=True)
         super().pan_by(x, y)
 
     def set_original(self, on: bool) -> None:
@@ -118,7 +119,10 @@ class SourceView(PictureCanvas):
         self._tell()
 
     def set_following(self, on: bool) -> None:
-        """Keep the chosen object in the middle until it is lost or the picture is moved by hand; or no longer."""
+        """Keep the chosen object in the middle until it is lost or the picture is moved by hand; or no longer.
+
+        Afterwards the view shows again what it showed before, unless the user has zoomed or moved it himself.
+        """
         number, result = self._choice.number, None if self.picture is None else self.picture.result
         if not on:
             self._stop_following()
@@ -127,7 +131,8 @@ class SourceView(PictureCanvas):
             self.bridge.report(Level.INFO, "Nothing to follow: click on an object that has an id first")
             self.following_changed.emit(False)
         else:
-            self._following = Following(number, result)
+            before = None if self._following is None else self._following.before
+            self._following = Following(number, result, before or self.aim)
             self._steps.start()
             self._tell()
             self.following_changed.emit(True)
@@ -166,6 +171,8 @@ class SourceView(PictureCanvas):
     def take_picture(self, picture: Picture, before: Picture | None) -> None:
         if before is None:
             self._tell()
+        if before is None or before.result.frame is not picture.result.frame:
+            self._drawn = self._zones()
         if before is None or before.result is not picture.result:
             self._take_result(picture, before)
 
@@ -176,7 +183,7 @@ class SourceView(PictureCanvas):
         self._choice.go_on(picture)
         if self._following is not None and self._following.is_lost(result):
             number = self._following.number
-            self.fit()
+            self._stop_following()
             self.bridge.report(Level.INFO, f"{self._source_name()}: #{number} was lost, and is not followed any more")
         count = len(result.boxes)
         self._set_name(f"{self._source_name()}: {count} object{'' if count == 1 else 's'}")
@@ -233,10 +240,15 @@ class SourceView(PictureCanvas):
             self._following.step(self.picture.result, self.aim, self.device_size, time.monotonic())
             self.look()
 
-    def _stop_following(self) -> None:
+    def _stop_following(self, *, stay: bool = False) -> None:
+        """Follow no longer; what is shown then is what was before, or with `stay` what is now."""
         if self._following is not None:
-            self._following = None
+            before, self._following = self._following.before, None
             self._steps.stop()
+            if before is not None and not stay and self.picture is not None:
+                self.aim.move_to(before.zoom, before.centre, self.picture.result.frame.size, self.device_size)
+                self._shape_cursor()
+                self.look()
             self._tell()
             self.following_changed.emit(False)
 
@@ -259,22 +271,31 @@ class SourceView(PictureCanvas):
                 draw_card(painter, mapping.rect_of(boxes.xyxy[about]), bounds, title, facts, palette)
         if self._caption:
             hint = "" if self._tool is None else self._tool.hint()
-            draw_caption(painter, bounds, f"{self._caption} · {hint}" if hint else self._caption, palette, faint=not hint)
+            text = f"{self._caption} · {hint}" if hint else self._caption
+            if hint and not fits_caption(painter, bounds, text):
+                text = hint  # what is to be done counts more than whose picture it is
+            draw_caption(painter, bounds, text, palette, faint=not hint)
         if self._message is not None and not (self._message.passing and self._pointer is not None):
             draw_message(painter, bounds, self._message.title, self._message.text, palette)
         if self._current:
             draw_frame(painter, bounds, palette)
 
     def _paint_zones(self, painter: QPainter, mapping: Mapping, picture: Picture) -> None:
-        """Paint the tool, and zones that are not on the canvas: they were drawn since, and their first frame is to come."""
-        counted = picture.result.data.get("zones", {})
-        if not picture.viewport.original:
-            for name, points in self.bridge.session.state.zones.get(self.key, {}).items():
-                if name not in counted:
-                    draw_zone(painter, points, mapping, self.palette(), handles=False)
-                    draw_name(painter, name, points, mapping, self.palette())
+        """Paint the tool, and zones that are not on the canvas: they were drawn or moved since, and their frame is to come."""
+        on_canvas = {name: self._drawn.get(name) for name in picture.result.data.get("zones", {})}
+        fresh = {name: points for name, points in self._zones().items() if points != on_canvas.get(name)}
+        if fresh and not picture.viewport.original:
+            looks = looks_of(self.bridge.session, self.key)
+            fresh = {name: points for name, points in fresh.items() if name in looks}  # it may just have been deleted
+            for name, points in fresh.items():
+                draw_zone(painter, points, mapping, self.palette(), looks[name].colour)
+            for name, points in fresh.items():
+                draw_zone_caption(painter, points, mapping, looks[name], mapping.seen_in(self.rect()))
         if self._tool is not None:
             self._tool.paint(painter, mapping, picture)
+
+    def _zones(self) -> ZonesOfSlot:
+        return self.bridge.session.state.zones.get(self.key, {})
 
     def _show_tool(self) -> None:
         self._shape_cursor()
@@ -371,7 +392,7 @@ class SourceView(PictureCanvas):
             x, y = _ARROWS[key]
             self.pan_by(x * _STRIDE * self.width(), y * _STRIDE * self.height())
         elif key is Qt.Key.Key_Escape and self._following is not None:
-            self.fit()
+            self._stop_following()
         elif key is Qt.Key.Key_Escape and self._choice.anything:
             self._choice.clear()
             self.update()
@@ -379,7 +400,23 @@ class SourceView(PictureCanvas):
             return False
         return True
 
+    def event(self, event: QEvent | None) -> bool:
+        overridden = event is not None and event.type() is QEvent.Type.ShortcutOverride
+        if overridden and self._tool is not None and isinstance(event, QKeyEvent) and self._tool.takes(event):
+            event.accept()  # it comes as a key then
+            return True
+        return super().event(event)
+
+    def focusNextPrevChild(self, next: bool) -> bool:
+        if self._tool is not None and self._tool.turn(forward=next):
+            return True
+        return super().focusNextPrevChild(next)
+
     def focusInEvent(self, event: QFocusEvent | None) -> None:
         super().focusInEvent(event)
         self.focused.emit(self.key)
+        self.update()
+
+    def focusOutEvent(self, event: QFocusEvent | None) -> None:
+        super().focusOutEvent(event)
         self.update()

@@ -95,6 +95,12 @@ class PictureCanvas(QWidget):
             self.aim.pan((x * ratio, y * ratio), self._picture.result.frame.size, self.device_size)
             self.look()
 
+    def reveal(self, point: tuple[float, float]) -> None:
+        """Have a point of the frame, in fractions of it, in sight."""
+        if self._picture is not None:
+            self.aim.reveal(point, self._picture.result.frame.size, self.device_size)
+            self.look()
+
     def let_go(self) -> None:
         """End: nothing is rendered for it any more, and nothing of the session is held."""
         for link in self._links:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from PyQt6.QtCore import QPointF, QRectF, Qt
-from PyQt6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPalette, QPen
+from PyQt6.QtCore import QPointF, QRectF, QSizeF, Qt
+from PyQt6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPalette, QPen, qGray
 
 from framehook.app.gui.theme import is_dark
 
 _ROLE: Final = QPalette.ColorRole
 _VEIL: Final = 200  # of 255: what is under a text shows a little, and white letters on it are read on white pictures, too
 _FAINT: Final = 150  # of 255: for what is always there, over what may be labels of objects
+_LIGHT: Final = 100  # of 255: on colours lighter than this, black letters are read better than white ones
 _SMALL: Final = 0.85
 _MARGIN: Final = 8.0
 _PADDING: Final = 6.0
@@ -54,6 +55,11 @@ def draw_caption(painter: QPainter, bounds: QRectF, text: str, palette: QPalette
     painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
     painter.restore()
     return plate
+
+
+def fits_caption(painter: QPainter, bounds: QRectF, text: str) -> bool:
+    """Whether a line that is not faint has room beside the corner of `bounds`."""
+    return QFontMetricsF(painter.font()).size(0, text).width() <= bounds.width() - 2 * (_MARGIN + _PADDING)
 
 
 def draw_message(painter: QPainter, bounds: QRectF, title: str, text: str, palette: QPalette) -> None:
@@ -115,12 +121,17 @@ def draw_card(
     painter.setClipping(False)
 
 
-def draw_tag(painter: QPainter, at: QPointF, text: str, palette: QPalette) -> None:
-    """Write a line with its left lower corner at `at`, or under the upper edge."""
+def tag_size(painter: QPainter, text: str) -> QSizeF:
+    """How large a tag is."""
     size = QFontMetricsF(painter.font()).size(0, text)
-    plate = QRectF(at.x(), max(at.y() - size.height() - _PADDING, 0.0), size.width() + 2 * _PADDING, size.height() + _PADDING)
-    _draw_plate(painter, plate, _veiled(palette))
-    painter.setPen(ink(palette))
+    return QSizeF(size.width() + 2 * _PADDING, size.height() + _PADDING)
+
+
+def draw_tag(painter: QPainter, at: QPointF, text: str, ground: QColor) -> None:
+    """Write a line on a ground of a colour, with its left upper corner at `at`."""
+    plate = QRectF(at, tag_size(painter, text))
+    _draw_plate(painter, plate, ground)
+    painter.setPen(Qt.GlobalColor.black if qGray(ground.rgb()) > _LIGHT else Qt.GlobalColor.white)
     painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
 
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
-from PyQt6.QtCore import QPointF, QRectF, QSize
+from PyQt6.QtCore import QPointF, QRect, QRectF, QSize
 from PyQt6.QtGui import QPainter, QTransform
 
 from framehook.app.session.picture import Picture, Viewport
 from framehook.app.session.placement import LARGEST_SCALE, Placement
 from framehook.inference.boxes import FloatArray
+
+_INSIDE: Final = 0.9  # of a view: what is not close to its edges
 
 
 def device_size(size: QSize, ratio: float) -> tuple[int, int]:
@@ -81,6 +83,10 @@ class Mapping:
         """The point of the view at a point of the frame in fractions of its width and height."""
         return self.point_of(x * self.frame_size[0], y * self.frame_size[1])
 
+    def seen_in(self, view: QRect) -> QRectF:
+        """What the frame covers of a view."""
+        return QRectF(self.point_of_fraction(0, 0), self.point_of_fraction(1, 1)) & QRectF(view)
+
     def rect_of(self, xyxy: FloatArray) -> QRectF:
         """The rectangle of the view that a box, left, top, right, bottom in pixels of the frame, covers."""
         left, top, right, bottom = xyxy.tolist()
@@ -127,6 +133,13 @@ class Aim:
         halves = [view / (2 * fit * self.zoom * side) for side, view in zip(frame, size, strict=True)]
         x, y = (0.5 if half >= 0.5 else min(max(at, half), 1 - half) for at, half in zip(centre, halves, strict=True))
         self.centre = (x, y)
+
+    def reveal(self, point: tuple[float, float], frame: tuple[int, int], size: tuple[int, int]) -> None:
+        """Move as little as brings a point of the frame, in fractions of it, into sight and off the edges of the view."""
+        fit = _fit(frame, size)
+        halves = [_INSIDE * view / (2 * fit * self.zoom * side) for side, view in zip(frame, size, strict=True)]
+        x, y = (min(max(at, to - half), to + half) for at, to, half in zip(self.centre, point, halves, strict=True))
+        self.move_to(self.zoom, (x, y), frame, size)
 
     def zoom_about(self, at: tuple[float, float], factor: float, frame: tuple[int, int], size: tuple[int, int]) -> None:
         """Zoom in by `factor`, with the point of the frame that is at `at` (device pixels of the view) staying there."""

@@ -47,6 +47,14 @@ class ViewTool(QObject):
         """A key was pressed."""
         return False
 
+    def takes(self, event: QKeyEvent) -> bool:
+        """Whether a key is for it although elsewhere it is the shortcut of an action."""
+        return False
+
+    def turn(self, *, forward: bool) -> bool:
+        """Tab was pressed: choose what comes next, or before; False where the keyboard is to go on to another widget."""
+        return False
+
     def cursor(self) -> Qt.CursorShape:
         """The shape of the mouse over the view."""
         return Qt.CursorShape.CrossCursor

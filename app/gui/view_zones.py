@@ -7,17 +7,21 @@ import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from PyQt6.QtCore import QPointF, Qt
-from PyQt6.QtGui import QPainter, QPalette, QPen, QPolygonF
+from PyQt6.QtCore import QPointF, QRectF, Qt
+from PyQt6.QtGui import QColor, QPainter, QPalette, QPen, QPolygonF
 
-from framehook.app.gui.view_drawing import accent, draw_tag, surround
+from framehook.app.gui.view_drawing import accent, draw_tag, ink, surround, tag_size
 from framehook.app.gui.view_mapping import Mapping
+from framehook.app.session.session import Session
 from framehook.app.session.state import ZonesOfSlot
+from framehook.inference.callbacks.zones import arrow_of, caption_corner, line_width, zone_text
 from framehook.inference.options import Points
 
 REACH: Final = 9.0
 """Logical pixels from a corner or a line within which it is meant."""
 _HANDLE: Final = 4.5
+_ARROW: Final = 22.0
+_CROSS: Final = (5.0, 18.0)  # from the middle of the cross-hair to where its arms begin and end
 _ROLE: Final = QPalette.ColorRole
 
 
@@ -44,31 +48,74 @@ def grip_at(zones: ZonesOfSlot, point: QPointF, mapping: Mapping, first: str | N
     return None
 
 
+class ZoneLook(NamedTuple):
+    """The colour of a zone, and what is written beside it."""
+
+    colour: QColor
+    text: str
+
+
+def looks_of(session: Session, key: str) -> dict[str, ZoneLook]:
+    """How the zones of a slot are drawn on a canvas, by their names, with the counts of now."""
+    counts = session.zone_counts(key)
+    return {
+        name: ZoneLook(QColor(colour), zone_text(name, counts[name]) if name in counts else name)
+        for name, colour in session.zone_colours(key).items()
+    }
+
+
 def draw_zone(
     painter: QPainter,
     points: Points,
     mapping: Mapping,
     palette: QPalette,
+    colour: QColor,
     *,
+    handles: bool = False,
     chosen: bool = False,
-    handles: bool = True,
+    corner: int | None = None,
 ) -> None:
-    """Draw the outline of a zone and, to be grasped, a handle at each of its corners."""
+    """Draw the outline of a zone as wide as on a canvas; to be grasped, with handles, that of a chosen corner larger."""
     corners = _on_view(points, mapping)
+    width = max(line_width(mapping.frame_size) * mapping.scale[0] / mapping.ratio, 2.0) + chosen
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    colour = accent(palette)
-    for pen in (QPen(surround(palette), 4.5), QPen(colour, 2.5 if chosen else 1.5)):
+    for pen in (QPen(surround(palette), width + 2), QPen(colour, width)):
         painter.setPen(pen)
         if len(corners) > 2:
             painter.drawPolygon(QPolygonF(corners))
         else:
             painter.drawPolyline(QPolygonF(corners))
-    if len(corners) == 2:
-        _draw_way_in(painter, *corners)
+            _draw_way_in(painter, corners, mapping)
     if handles:
-        _draw_handles(painter, corners, palette, chosen=chosen)
+        _draw_handles(painter, corners, palette, colour, chosen=chosen, large=corner)
+    painter.restore()
+
+
+def draw_zone_caption(painter: QPainter, points: Points, mapping: Mapping, look: ZoneLook, bounds: QRectF) -> None:
+    """Write a zone's name and counts where they are on a canvas, within `bounds`: a line's beside its arrow, at one end."""
+    corners, size = _on_view(points, mapping), tag_size(painter, look.text)
+    if len(corners) == 2:
+        origin = bounds.topLeft()
+        start, end, tail, tip = (_pair(point - origin) for point in (*corners, *_arrow(corners, mapping)))
+        wide, room = (size.width(), size.height()), (bounds.width(), bounds.height())
+        at = QPointF(*caption_corner(start, end, (tail, tip), wide, room)) + origin
+    else:
+        at = min(corners, key=lambda corner: corner.y())
+    left = max(min(at.x(), bounds.right() - size.width()), bounds.left())
+    top = max(min(at.y(), bounds.bottom() - size.height()), bounds.top())
+    draw_tag(painter, QPointF(left, top), look.text, look.colour)
+
+
+def draw_cross_hair(painter: QPainter, at: QPointF, palette: QPalette) -> None:
+    """Draw the cross-hair that the arrow keys move; its middle is free."""
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    for pen in (QPen(surround(palette), 5), QPen(ink(palette), 2)):
+        painter.setPen(pen)
+        for way in (QPointF(1, 0), QPointF(-1, 0), QPointF(0, 1), QPointF(0, -1)):
+            painter.drawLine(at + way * _CROSS[0], at + way * _CROSS[1])
     painter.restore()
 
 
@@ -81,7 +128,7 @@ def draw_draft(
     *,
     area: bool,
 ) -> None:
-    """Draw a zone that is not finished, up to where the mouse is."""
+    """Draw a zone that is not finished, up to where the mouse or the cross-hair is."""
     corners = _on_view(points, mapping)
     ends = corners if tip is None else [*corners, tip]
     painter.save()
@@ -97,40 +144,52 @@ def draw_draft(
         painter.setPen(pen)
         painter.drawPolyline(QPolygonF(ends))
     if not area and len(ends) == 2:
-        _draw_way_in(painter, *ends)
-    _draw_handles(painter, corners, palette, chosen=True)
+        _draw_way_in(painter, ends, mapping)
+    _draw_handles(painter, corners, palette, accent(palette), chosen=True)
     painter.restore()
 
 
-def draw_name(painter: QPainter, name: str, points: Points, mapping: Mapping, palette: QPalette) -> None:
-    """Write the name of a zone at the highest of its corners."""
-    at = min(_on_view(points, mapping), key=lambda corner: corner.y())
-    draw_tag(painter, QPointF(at.x(), at.y() - REACH), name, palette)
-
-
-def _draw_handles(painter: QPainter, corners: Sequence[QPointF], palette: QPalette, *, chosen: bool) -> None:
-    painter.setPen(QPen(accent(palette), 1.5))
+def _draw_handles(
+    painter: QPainter, corners: Sequence[QPointF], palette: QPalette, colour: QColor, *, chosen: bool, large: int | None = None
+) -> None:
+    painter.setPen(QPen(colour, 1.5))
     painter.setBrush(palette.color(_ROLE.HighlightedText) if chosen else surround(palette))
-    for corner in corners:
-        painter.drawEllipse(corner, _HANDLE, _HANDLE)
+    for number, corner in enumerate(corners):
+        if number == large:
+            painter.save()
+            painter.setPen(QPen(surround(palette), 2))
+            painter.setBrush(accent(palette))
+        size = _HANDLE + (3 if number == large else 0)
+        painter.drawEllipse(corner, size, size)
+        if number == large:
+            painter.restore()
 
 
-def _draw_way_in(painter: QPainter, start: QPointF, end: QPointF) -> None:
-    """Draw an arrow in the middle of a line: the way that counts as in, to the left of who looks along it."""
-    along = end - start
-    length = math.hypot(along.x(), along.y())
-    if length < 1:
+def _arrow(ends: Sequence[QPointF], mapping: Mapping) -> tuple[QPointF, QPointF]:
+    """Tail and tip of the arrow of a line, within the frame."""
+    origin, far = mapping.point_of_fraction(0, 0), mapping.point_of_fraction(1, 1)
+    start, end = (_pair(point - origin) for point in ends)
+    tail, tip = arrow_of(start, end, _ARROW, _pair(far - origin))
+    return QPointF(*tail) + origin, QPointF(*tip) + origin
+
+
+def _draw_way_in(painter: QPainter, ends: Sequence[QPointF], mapping: Mapping) -> None:
+    """Draw the arrow of a line: the way that counts as in, to the left of who looks along it."""
+    if _distance(*ends) < 1:
         return
-    forward = along / length
-    inward = QPointF(forward.y(), -forward.x())
-    middle = (start + end) / 2
-    tip = middle + inward * 22
-    painter.drawPolyline(QPolygonF([middle, tip]))
-    painter.drawPolyline(QPolygonF([tip - inward * 7 + forward * 5, tip, tip - inward * 7 - forward * 5]))
+    tail, tip = _arrow(ends, mapping)
+    forward = (tip - tail) / _ARROW
+    aside = QPointF(forward.y(), -forward.x())
+    painter.drawPolyline(QPolygonF([tail, tip]))
+    painter.drawPolyline(QPolygonF([tip - forward * 8 + aside * 6, tip, tip - forward * 8 - aside * 6]))
 
 
 def _on_view(points: Sequence[tuple[float, float]], mapping: Mapping) -> list[QPointF]:
     return [mapping.point_of_fraction(x, y) for x, y in points]
+
+
+def _pair(point: QPointF) -> tuple[float, float]:
+    return point.x(), point.y()
 
 
 def _distance(one: QPointF, other: QPointF) -> float:

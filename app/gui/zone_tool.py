@@ -7,14 +7,23 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from PyQt6.QtCore import QPointF, Qt, pyqtSignal
-from PyQt6.QtGui import QAction, QKeyEvent, QKeySequence, QMouseEvent, QPainter
+from PyQt6.QtGui import QAction, QKeyEvent, QKeySequence, QMouseEvent, QPainter, QPalette
 from PyQt6.QtWidgets import QApplication, QMenu
 
 from framehook.app.gui.view_canvas import PictureCanvas
 from framehook.app.gui.view_mapping import Mapping
 from framehook.app.gui.view_name_editor import NameEditor
 from framehook.app.gui.view_tool import ViewTool
-from framehook.app.gui.view_zones import REACH, Grip, draw_draft, draw_name, draw_zone, grip_at
+from framehook.app.gui.view_zones import (
+    REACH,
+    Grip,
+    draw_cross_hair,
+    draw_draft,
+    draw_zone,
+    draw_zone_caption,
+    grip_at,
+    looks_of,
+)
 from framehook.app.session.picture import Picture
 from framehook.app.session.state import Level, SessionState, ZonesOfSlot
 from framehook.inference.errors import FramehookError, one_line
@@ -24,10 +33,11 @@ if TYPE_CHECKING:
     from framehook.app.gui.bridge import Bridge
 
 _NUDGE: Final = 0.01  # of the frame: how far an arrow key moves a zone
-_ARROWS: Final = {
-    Qt.Key.Key_Left: (-_NUDGE, 0.0), Qt.Key.Key_Right: (_NUDGE, 0.0),
-    Qt.Key.Key_Up: (0.0, -_NUDGE), Qt.Key.Key_Down: (0.0, _NUDGE),
-}  # fmt: skip
+_STEP: Final = 4.0  # logical pixels of the view, so finer in the frame the closer it is: how far it moves the cross-hair
+_BIG: Final = 10  # steps with Shift
+_ARROWS: Final = {Qt.Key.Key_Left: (-1, 0), Qt.Key.Key_Right: (1, 0), Qt.Key.Key_Up: (0, -1), Qt.Key.Key_Down: (0, 1)}
+_ENTER: Final = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+_SHIFT: Final = Qt.KeyboardModifier.ShiftModifier
 Point = tuple[float, float]
 """In fractions of the frame's width and height."""
 
@@ -40,19 +50,24 @@ class ZoneMode(StrEnum):
     EDIT = "edit"
 
 
+_KEYS: Final = "or arrow keys and Space; Esc cancels"
 _HINTS: Final = {
-    ZoneMode.LINE: "click on both ends of the line, or drag",
-    ZoneMode.AREA: "click on the corners; a double click ends",
-    ZoneMode.EDIT: "drag zones or their corners; right-click for more",
+    ZoneMode.LINE: f"click on both ends of the line, {_KEYS}",
+    ZoneMode.AREA: f"click on three corners or more, {_KEYS}",
+    ZoneMode.EDIT: "drag zones or corners, or Tab and arrow keys; Esc ends",
 }
+_END_HINT: Final = "click on the other end, or arrow keys and Space; Esc drops the line"
+_CLOSE_HINT: Final = "Enter or a double click ends the area; Backspace takes a corner back"
+_CHOSEN_HINT: Final = "arrow keys move it, F2 renames, Del deletes, Tab goes on; Esc lets go"
 
 
 class ZoneTool(ViewTool):
     """Draws one zone on a view, or edits its zones; what comes of it goes to `Session.set_zones`.
 
     A line takes two clicks, or a drag from end to end. An area takes a click for each corner; a double click, Enter, a right
-    click or a click on its first corner ends it. Backspace takes the last corner back, and Escape cancels. Editing moves zones
-    and corners with the mouse or the arrow keys; a right click, F2 and Delete rename, turn round and delete.
+    click or a click on its first corner ends it. Without a mouse, the arrow keys move a cross-hair, in big steps with Shift,
+    and Space is a click there. Backspace takes the last corner back, and Escape cancels. Editing moves zones and corners with
+    the mouse or, one chosen with Tab, the arrow keys; a right click, F2 and Delete rename, turn round and delete.
     """
 
     begun = pyqtSignal(str)
@@ -66,8 +81,11 @@ class ZoneTool(ViewTool):
         self._mode = mode
         self._view: PictureCanvas | None = None
         self._points: list[Point] = []
-        self._tip: QPointF | None = None
+        self._tip: QPointF | None = None  # where the mouse is
+        self._cross: Point | None = None  # where the cross-hair is, once it was moved
+        self._by_keys = True  # it is drawn with the cross-hair, rather than with the mouse
         self._chosen: str | None = None
+        self._corner: int | None = None  # of the chosen zone, which the arrow keys move; None for all of it
         self._hovered: Grip | None = None
         self._held: Grip | None = None
         self._held_from: Point = (0.0, 0.0)
@@ -107,21 +125,38 @@ class ZoneTool(ViewTool):
         return Qt.CursorShape.SizeAllCursor if self._hovered.corner is None else Qt.CursorShape.PointingHandCursor
 
     def hint(self) -> str:
-        if self._mode is ZoneMode.EDIT and not self._zones():
-            return "there are no zones to edit yet"
-        return _HINTS[self._mode]
+        if self._mode is ZoneMode.EDIT:
+            if not self._zones():
+                return "there are no zones to edit yet; Esc ends"
+            return _HINTS[self._mode] if self._chosen is None else _CHOSEN_HINT
+        if self._mode is ZoneMode.LINE and self._points:
+            return _END_HINT
+        return _CLOSE_HINT if len(self._points) > 2 else _HINTS[self._mode]
 
     def paint(self, painter: QPainter, mapping: Mapping, picture: Picture) -> None:
         palette = QApplication.palette() if self._view is None else self._view.palette()
         if self._mode is ZoneMode.EDIT:
-            for name, points in self._zones().items():
-                held = self._held is not None and self._held.name == name
-                where = self._moved if held and self._moved is not None else points
-                draw_zone(painter, where, mapping, palette, chosen=name == self._chosen)
-                if picture.viewport.original:
-                    draw_name(painter, name, where, mapping, palette)
+            self._paint_zones(painter, mapping, palette, captions=picture.viewport.original)
+            return
+        cross = self._cross_on(mapping)
         if self._points:
-            draw_draft(painter, self._points, self._tip, mapping, palette, area=self._mode is ZoneMode.AREA)
+            tip = self._tip if cross is None else cross
+            draw_draft(painter, self._points, tip, mapping, palette, area=self._mode is ZoneMode.AREA)
+        if cross is not None:
+            draw_cross_hair(painter, cross, palette)
+
+    def _paint_zones(self, painter: QPainter, mapping: Mapping, palette: QPalette, *, captions: bool) -> None:
+        looks = looks_of(self._bridge.session, self._key)
+        zones = {name: points for name, points in self._zones().items() if name in looks}
+        if self._held is not None and self._held.name in zones and self._moved is not None:
+            zones[self._held.name] = self._moved
+        for name, points in zones.items():
+            chosen = name == self._chosen
+            corner = self._corner if chosen else None
+            draw_zone(painter, points, mapping, palette, looks[name].colour, handles=True, chosen=chosen, corner=corner)
+        if captions and self._view is not None:
+            for name, points in zones.items():
+                draw_zone_caption(painter, points, mapping, looks[name], mapping.seen_in(self._view.rect()))
 
     # The mouse --------------------------------------------------------------------------------------------------------------
 
@@ -129,6 +164,7 @@ class ZoneTool(ViewTool):
         left, right = event.button() is Qt.MouseButton.LeftButton, event.button() is Qt.MouseButton.RightButton
         if not (left or right):
             return False
+        self._by_keys = False
         if self._mode is ZoneMode.EDIT:
             self._grasp(event, mapping)
         elif right:
@@ -145,6 +181,7 @@ class ZoneTool(ViewTool):
     def move(self, event: QMouseEvent, mapping: Mapping) -> bool:
         if event.buttons() & Qt.MouseButton.MiddleButton:
             return False  # which moves the picture
+        self._by_keys = False
         if self._mode is not ZoneMode.EDIT:
             self._tip = event.position()
         elif self._held is not None:
@@ -180,31 +217,107 @@ class ZoneTool(ViewTool):
 
     # The keyboard -----------------------------------------------------------------------------------------------------------
 
+    def takes(self, event: QKeyEvent) -> bool:
+        return self._mode is not ZoneMode.EDIT and event.key() == Qt.Key.Key_Space and not _others(event)
+
     def key(self, event: QKeyEvent) -> bool:
         key = Qt.Key(event.key())
+        steps = _BIG if event.modifiers() & _SHIFT else 1
+        if _others(event):
+            return False
         if key is Qt.Key.Key_Escape:
             self._escape()
-        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._points:
-            self._end_area()
-        elif key is Qt.Key.Key_Backspace and self._points:
-            self._points.pop()
-        elif not self._edit_by(key):
+        elif self._mode is ZoneMode.EDIT:
+            if not self._edit_by(key, steps):
+                return False
+        elif not self._draw_by(key, steps):
             return False
         self.changed.emit()
         return True
 
-    def _edit_by(self, key: Qt.Key) -> bool:
+    def turn(self, *, forward: bool) -> bool:
+        """Choose the next zone, each of its corners, the next zone ...; beyond the last the keyboard goes on as elsewhere."""
+        if self._mode is not ZoneMode.EDIT:
+            return False
+        stops: list[tuple[str, int | None]] = []
+        for name, points in self._zones().items():
+            stops += [(name, None), *((name, number) for number in range(len(points)))]
+        here = -1 if self._chosen is None else next((at for at, stop in enumerate(stops) if stop == self._choice()), -1)
+        to = here + 1 if forward else here - 1
+        inside = 0 <= to < len(stops)
+        self._chosen, self._corner = stops[to] if inside else (None, None)
+        self.changed.emit()
+        return inside
+
+    def _choice(self) -> tuple[str | None, int | None]:
+        return self._chosen, self._corner
+
+    def _draw_by(self, key: Qt.Key, steps: int) -> bool:
+        """Draw with the cross-hair."""
+        mapping = None if self._view is None else self._view.mapping
+        if mapping is None:
+            return False
+        if key in _ARROWS:
+            self._move_cross(_ARROWS[key], steps, mapping)
+        elif key is Qt.Key.Key_Space or (key in _ENTER and self._mode is ZoneMode.LINE):
+            self._set_corner(mapping)
+        elif key in _ENTER:
+            if len(self._points) > 2:
+                self._end_area()
+        elif key is Qt.Key.Key_Backspace and self._points:
+            self._points.pop()
+        else:
+            return False
+        return True
+
+    def _move_cross(self, way: Point, steps: int, mapping: Mapping) -> None:
+        at = mapping.point_of_fraction(*self._aimed_at(mapping))
+        self._by_keys = True
+        self._cross = _within(mapping.fraction_at(at + QPointF(*way) * _STEP * steps))
+        if self._view is not None:
+            self._view.reveal(self._cross)
+
+    def _set_corner(self, mapping: Mapping) -> None:
+        """Do at the cross-hair what a click does."""
+        self._cross = point = self._aimed_at(mapping)
+        self._by_keys = True
+        if self._mode is ZoneMode.AREA:
+            self._add_corner(mapping.point_of_fraction(*point), mapping)
+        elif not self._points:
+            self._begin(point)
+        elif point != self._points[0]:
+            self._finish((self._points[0], point))
+
+    def _aimed_at(self, mapping: Mapping) -> Point:
+        """Where the cross-hair is, or would be: where the mouse is, or in the middle of what is seen."""
+        if self._by_keys and self._cross is not None:
+            return self._cross
+        if self._tip is not None and not self._by_keys:
+            return _within(mapping.fraction_at(self._tip))
+        assert self._view is not None
+        return _within(mapping.fraction_at(mapping.seen_in(self._view.rect()).center()))
+
+    def _cross_on(self, mapping: Mapping) -> QPointF | None:
+        """Where to paint the cross-hair; nowhere while the mouse draws, or in another view."""
+        if not self._by_keys or self._view is None or not self._view.hasFocus():
+            return None
+        return mapping.point_of_fraction(*self._aimed_at(mapping))
+
+    def _edit_by(self, key: Qt.Key, steps: int) -> bool:
         name = self._chosen
         points = None if name is None else self._points_of(name)
-        if name is None or points is None or self._mode is not ZoneMode.EDIT:
-            self._chosen = None
+        if name is None or points is None:
+            self._chosen = self._corner = None
             return False
         if key in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
             self._delete(name)
         elif key is Qt.Key.Key_F2:
             self._rename(name)
         elif key in _ARROWS:
-            self._set({**self._zones(), name: _shifted(points, _ARROWS[key])})
+            x, y = _ARROWS[key]
+            by = x * _NUDGE * steps, y * _NUDGE * steps
+            moved = _shifted(points, by) if self._corner is None else _bent(points, self._corner, by)
+            self._set({**self._zones(), name: moved})
         else:
             return False
         return True
@@ -215,7 +328,7 @@ class ZoneTool(ViewTool):
         elif self._points:
             self._points = []
         elif self._chosen is not None:
-            self._chosen = None
+            self._chosen = self._corner = None
         else:
             self.closed.emit()
 
@@ -268,15 +381,18 @@ class ZoneTool(ViewTool):
     def _take_state(self, state: SessionState) -> None:
         """Zones may be renamed and deleted elsewhere, too."""
         there = state.zones.get(self._key, {})
-        if self._chosen not in there:
-            self._chosen = None
+        points = there.get(self._chosen or "")
+        if points is None:
+            self._chosen = self._corner = None
+        elif self._corner is not None and self._corner >= len(points):
+            self._corner = None
         if self._held is not None and self._held.name not in there:
             self._held = self._moved = None
         self.changed.emit()
 
     def _grasp(self, event: QMouseEvent, mapping: Mapping) -> None:
         grip = grip_at(self._zones(), event.position(), mapping, self._chosen)
-        self._chosen = None if grip is None else grip.name
+        self._chosen, self._corner = (None, None) if grip is None else grip
         if grip is not None and event.button() is Qt.MouseButton.RightButton:
             self._show_menu(grip.name, event)
         elif grip is not None:
@@ -315,7 +431,7 @@ class ZoneTool(ViewTool):
             self._set({**zones, name: zones[name][::-1]})
 
     def _delete(self, name: str) -> None:
-        self._chosen = self._hovered = None
+        self._chosen = self._corner = self._hovered = None
         self._set({other: points for other, points in self._zones().items() if other != name})
 
     def _rename(self, name: str, at: QPointF | None = None) -> None:
@@ -365,6 +481,17 @@ def _shifted(points: Points, by: Point) -> Points:
         steps.append(min(max(by[axis], -min(places)), 1 - max(places)))
     # Sums of fractions may be beyond 1 by a hair, and would count as pixels then.
     return tuple(_within((x + steps[0], y + steps[1])) for x, y in points)
+
+
+def _bent(points: Points, corner: int, by: Point) -> Points:
+    """A zone with one corner moved as far as the frame has room for it."""
+    x, y = points[corner]
+    return (*points[:corner], _within((x + by[0], y + by[1])), *points[corner + 1 :])
+
+
+def _others(event: QKeyEvent) -> bool:
+    """Whether it is a key with Ctrl, Alt or the like, which is nothing for a tool."""
+    return bool(event.modifiers() & ~(_SHIFT | Qt.KeyboardModifier.KeypadModifier))
 
 
 def _free_name(mode: ZoneMode, zones: ZonesOfSlot) -> str:

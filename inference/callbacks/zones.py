@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import cv2
@@ -63,9 +65,6 @@ class ZoneCounter(Callback):
     frames; so does one that is inside an area. A box that trembles on the line, or a step back, thus counts as nothing. (On 795
     frames of pedestrians with people annotated by hand and nine lines, tracks of YOLOX-nano count 97 crossings too many or few
     in 161 with 1 frame, 19 with 3.) A seek, a reconnection or a new size of the frame is no way to cross a line.
-
-    Attributes:
-        zones: The points of each zone, by name.
     """
 
     order: ClassVar[int] = 90  # in `on_predict_postprocess_end`, after users' callbacks that change boxes
@@ -97,7 +96,8 @@ class ZoneCounter(Callback):
         Raises:
             OptionError: a zone that is no line and no area, or a value out of range.
         """
-        self.zones = checked_zones(zones)
+        self._zones = checked_zones(zones)
+        self._names = {name: name for name in self._zones}  # what they are called now, by what they were called at first
         if anchor not in ANCHORS:
             raise OptionError(f"anchor={anchor!r} is unknown.{did_you_mean(str(anchor), ANCHORS)} Pass {', '.join(ANCHORS)}")
         if not is_whole(min_frames, 1):
@@ -112,19 +112,39 @@ class ZoneCounter(Callback):
         self._runs: PerRun[PerSource[_Source]] = PerRun(lambda: PerSource(self._begin, let_go=self._leave))
 
     @property
+    def zones(self) -> dict[str, Points]:
+        """The points of each zone, by name."""
+        names = self._names
+        return {names[key]: points for key, points in self._zones.items()}
+
+    def rename(self, name: str, to: str) -> None:
+        """Give a zone another name, from the next frame on; it goes on counting. May be called from any thread.
+
+        Raises:
+            OptionError: there is no zone of that name, or one of the other already.
+        """
+        with self._lock:
+            keys = {shown: key for key, shown in self._names.items()}
+            if name not in keys:
+                raise OptionError(f"there is no zone '{name}'.{did_you_mean(name, keys)} There are {', '.join(keys)}")
+            if to != name and to in keys:
+                raise OptionError(f"there is a zone '{to}' already; choose another name")
+            self._names = {**self._names, keys[name]: to}
+
+    @property
     def counts(self) -> Counts:
         """The counts of all sources and runs, summed (`most` is that of one source), as in `result.data["zones"]`."""
         with self._lock:
             return {
-                name: _figures_of(points).plus(figures[name] for figures in self._figures.values()).counts()
-                for name, points in self.zones.items()
+                self._names[key]: _figures_of(points).plus(figures[key] for figures in self._figures.values()).counts()
+                for key, points in self._zones.items()
             }
 
     @property
     def sources(self) -> dict[str, Counts]:
         """The counts of each source, by its `SourceInfo.group`."""
         with self._lock:
-            return {group: {name: each.counts() for name, each in zones.items()} for group, zones in self._figures.items()}
+            return {group: self._counts_of(figures) for group, figures in self._figures.items()}
 
     def on_predict_postprocess_end(self, predictor: Predictor) -> None:
         sources = self._runs.of(predictor)
@@ -132,13 +152,14 @@ class ZoneCounter(Callback):
             if self._only is not None and not self._only(result.frame.source):
                 continue
             source = sources.of(result.frame)
-            source.place(result, self.zones)
+            source.place(result, self._zones)
             with self._lock:
                 source.count(result, self._anchor, self._min_frames)
-                counts = {name: figures.counts() for name, figures in source.figures.items()}
+                counts = self._counts_of(source.figures)
+                shapes = {self._names[key]: shape for key, shape in source.shapes.items()}
             result.data.setdefault("zones", {}).update(counts)
             if self._draw:
-                result.add_painter(_Painter(source.shapes, counts, self._colours))
+                result.add_painter(_Painter(shapes, counts, self._colours))
 
     def on_source_change(self, predictor: Predictor) -> None:
         sources, change = self._runs.find(predictor), predictor.change
@@ -156,9 +177,12 @@ class ZoneCounter(Callback):
         for source in () if sources is None else sources.values():
             self._leave(source)
 
+    def _counts_of(self, figures: Mapping[str, _LineFigures | _AreaFigures]) -> Counts:
+        return {self._names[key]: each.counts() for key, each in figures.items()}
+
     def _begin(self, frame: Frame) -> _Source:
         with self._lock:
-            fresh = {name: _figures_of(points) for name, points in self.zones.items()}
+            fresh = {key: _figures_of(points) for key, points in self._zones.items()}
             return _Source(frame.source.group, self._figures.setdefault(frame.source.group, fresh))
 
     def _leave(self, source: _Source) -> None:
@@ -393,26 +417,111 @@ class _Painter:
         self._colours = colours
 
     def __call__(self, result: Result, canvas: Image) -> None:
-        short = min(canvas.shape[:2])
-        width = max(2, round(short / 300))
+        height, width = canvas.shape[:2]
+        short, room = min(height, width), (width, height)
+        thickness = line_width(room)
         captions = []
         for place, (name, shape) in enumerate(self._shapes.items()):
             colour = _bgr(self._colours[place % len(self._colours)])
-            counts = self._counts[name]
-            cv2.polylines(canvas, [np.round(shape).astype(np.int32)], len(shape) > 2, colour, width, cv2.LINE_AA)
+            text = zone_text(name, self._counts[name])
+            cv2.polylines(canvas, [np.round(shape).astype(np.int32)], len(shape) > 2, colour, thickness, cv2.LINE_AA)
             if len(shape) == 2:
-                middle = shape.mean(0)
-                along = shape[1] - shape[0]
-                inward = np.array((along[1], -along[0])) / np.hypot(*along) * max(short / 18, 12)
-                tip = np.round(middle + inward).astype(int).tolist()
-                cv2.arrowedLine(canvas, np.round(middle).astype(int).tolist(), tip, colour, width, cv2.LINE_AA, tipLength=0.4)
-                text, at = f"{name}: {counts['in']} in, {counts['out']} out", middle - inward * 0.3
+                ends = _pair(shape[0]), _pair(shape[1])
+                arrow = arrow_of(*ends, max(short / 18, 12), room)
+                tail, tip = ((round(x), round(y)) for x, y in arrow)
+                cv2.arrowedLine(canvas, tail, tip, colour, thickness, cv2.LINE_AA, tipLength=0.4)
+                at = caption_corner(*ends, arrow, _caption_size(text, room), room)
             else:
-                entered = "" if counts["entered"] is None else f", {counts['entered']} entered"
-                text, at = f"{name}: {counts['inside']} inside{entered}", shape[shape[:, 1].argmin()]
+                at = _pair(shape[shape[:, 1].argmin()])
             captions.append((text, at, colour))
         for text, at, colour in captions:  # on top of the lines of all zones
-            draw_caption(canvas, text, (float(at[0]), float(at[1])), ground=colour)
+            draw_caption(canvas, text, at, ground=colour)
+
+
+def zone_text(name: str, counts: Mapping[str, Any]) -> str:
+    """What stands beside a zone: its name, and its counts as in `result.data["zones"]`."""
+    if "in" in counts:
+        return f"{name}: {counts['in']} in, {counts['out']} out"
+    entered = "" if counts["entered"] is None else f", {counts['entered']} entered"
+    return f"{name}: {counts['inside']} inside{entered}"
+
+
+def line_width(size: tuple[int, int]) -> int:
+    """How wide, in pixels, zones are drawn on a frame of `size` (width, height)."""
+    return max(2, round(min(size) / 300))
+
+
+def arrow_of(start: Point, end: Point, length: float, room: tuple[float, float]) -> tuple[Point, Point]:
+    """Tail and tip of the arrow in the middle of a line that shows the way in.
+
+    It begins on the line; where less of it is outside the picture, of (width, height) `room`, if it ends there, it does that.
+    """
+    along = end[0] - start[0], end[1] - start[1]
+    share = length / math.hypot(*along)
+    middle = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
+    inward = along[1] * share, -along[0] * share
+    tip = middle[0] + inward[0], middle[1] + inward[1]
+    tail = middle[0] - inward[0], middle[1] - inward[1]
+
+    def outside(point: Point) -> float:
+        return sum(max(-at, at - space, 0.0) for at, space in zip(point, room, strict=True))
+
+    return (middle, tip) if outside(tip) <= outside(tail) else (tail, middle)
+
+
+def caption_corner(
+    start: Point, end: Point, arrow: tuple[Point, Point], size: tuple[float, float], room: tuple[float, float]
+) -> Point:
+    """Where the left upper corner of a line's caption goes: at an end of the line, within the picture, beside the arrow.
+
+    Args:
+        start: The line's first point.
+        end: The line's second point.
+        arrow: As `arrow_of` says.
+        size: (width, height) of the caption.
+        room: (width, height) of the picture.
+    """
+    length = math.hypot(end[0] - start[0], end[1] - start[1])
+    along = (end[0] - start[0]) / length, (end[1] - start[1]) / length
+    (tail_x, tail_y), (tip_x, tip_y) = arrow
+    head = math.hypot(tip_x - tail_x, tip_y - tail_y)
+    away = (tail_x - tip_x) / head, (tail_y - tip_y) / head
+    half = size[0] / 2, size[1] / 2
+    gap = head / 3
+    beyond = abs(along[0]) * half[0] + abs(along[1]) * half[1] + gap
+    aside = abs(along[1]) * half[0] + abs(along[0]) * half[1] + gap
+    ends = sorted(((start, -1), (end, 1)), key=lambda each: (each[0][1], each[0][0]))  # the upper one first
+    places = [(x + side * along[0] * beyond, y + side * along[1] * beyond) for (x, y), side in ends]
+    for way in (aside, -aside):
+        for (x, y), side in ends:
+            back = -side * (beyond - gap)
+            places.append((x + along[0] * back + away[0] * way, y + along[1] * back + away[1] * way))
+    free = (min(tail_x, tip_x) - gap, min(tail_y, tip_y) - gap), (max(tail_x, tip_x) + gap, max(tail_y, tip_y) + gap)
+
+    def corner(place: Point) -> Point:
+        left, top = (max(min(at - side / 2, space - side), 0.0) for at, side, space in zip(place, size, room, strict=True))
+        return left, top
+
+    def fault(place: Point) -> tuple[float, float]:
+        at = corner(place)
+        cover = [min(at[axis] + size[axis], free[1][axis]) - max(at[axis], free[0][axis]) for axis in (0, 1)]
+        hidden = max(cover[0], 0.0) * max(cover[1], 0.0)
+        return hidden, round(math.dist((at[0] + half[0], at[1] + half[1]), place), 3)
+
+    return corner(min(places, key=fault))
+
+
+@lru_cache(maxsize=256)
+def _caption_size(text: str, room: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) that `draw_caption` covers on a picture of (width, height) `room`."""
+    blank = np.zeros((room[1], room[0], 3), np.uint8)
+    draw_caption(blank, text, (0, 0), ground=(255, 255, 255))
+    return int(np.count_nonzero(blank[0, :, 0])), int(np.count_nonzero(blank[:, 0, 0]))
+
+
+def _pair(point: npt.NDArray[np.float32]) -> Point:
+    x, y = point.tolist()
+    return x, y
 
 
 def _bgr(colour: str) -> Colour:

@@ -276,10 +276,28 @@ class TestTools:
         set_stage(bridge, slot("5"))
         assert four.view("5").tool is None
 
+    def test_arrow_keys_and_space_draw_on_the_current_view_alone(self, bridge, four):
+        for key in "12":
+            shown(bridge, four.view(key), result(PLAIN, key=key))
+        four.show()
+        four.activateWindow()
+        four.view("2").setFocus()
+        bare = {key: seen(four.view(key))[40:] for key in "12"}
+        four.set_tool("line")
+        assert (seen(four.view("2"))[40:] != bare["2"]).any()  # the cross-hair
+        QTest.keyClick(four.view("2"), Qt.Key.Key_Space)
+        QTest.keyClick(four.view("2"), Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
+        assert four.current_key == "2"  # arrow keys do not lead to another view meanwhile
+        QTest.keyClick(four.view("2"), Qt.Key.Key_Return)
+        assert list(bridge.session.state.zones) == ["2"]
+        assert four.enlarged_key is None
+        assert np.array_equal(seen(four.view("1"))[40:], bare["1"])
+
     def test_what_is_begun_on_one_view_drops_what_was_begun_on_another(self, bridge, four):
         for key in "12":
             shown(bridge, four.view(key), result(PLAIN, key=key))
         four.set_tool("area")
+        QTest.mouseMove(four.view("1"), QPoint(60, 60))  # with which it is drawn, so that there is no cross-hair
         bare = seen(four.view("1"))[40:]
         for x, y in ((100, 100), (200, 100), (200, 180)):
             QTest.mouseClick(four.view("1"), LEFT, pos=QPoint(x, y))

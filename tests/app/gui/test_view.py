@@ -503,6 +503,52 @@ class TestFollowing:
         settled(bridge, view)
         assert view.picture.region == (0, 0, 320, 240)
 
+    @pytest.mark.parametrize("size", [(640, 480), (640, 200), (200, 480)])
+    @pytest.mark.parametrize("box", [(0, 0, 320, 240), (10, 0, 160, 240), (5, 100, 315, 150), (100, 60, 220, 200)])
+    def test_all_of_a_large_object_stays_in_sight(self, bridge, view, size, box):
+        view.resize(*size)
+        shown(bridge, view, result(PLAIN, Thing(box, 7)))
+        view.zoom_by(3.0)
+        settled(bridge, view)
+        bridge.select(("1", 7))
+        view.set_following(True)
+        whole = view.rect().toRectF().adjusted(-1, -1, 1, 1)
+        until(lambda: view.mapping is not None and whole.contains(view.mapping.rect_of(np.array(box))))
+        for _ in range(5):
+            time.sleep(0.04)
+            settled(bridge, view)
+            assert whole.contains(view.mapping.rect_of(np.array(box)))
+
+    def test_afterwards_the_view_shows_what_it_showed_before(self, bridge, view):
+        shown(bridge, view, result(PLAIN, PERSON, DOG))
+        view.zoom_by(2.0, QPointF(640, 0))
+        zoom, centre = view.aim.zoom, view.aim.centre
+        for way in ("off", "escape", "lost", "none chosen"):
+            shown(bridge, view, result(PLAIN, PERSON, DOG, at=100.0))
+            bridge.select(("1", 7))
+            view.set_following(True)
+            bridge.select(("1", 8))
+            until(lambda: view.aim.zoom != zoom)
+            if way == "off":
+                view.set_following(False)
+            elif way == "escape":
+                QTest.keyClick(view, Qt.Key.Key_Escape)
+            elif way == "lost":
+                bridge.session.renderer.show("1", result(PLAIN, at=103.0))
+            else:
+                bridge.select(None)
+            until(lambda: not view.following)
+            assert (view.aim.zoom, view.aim.centre) == (pytest.approx(zoom), pytest.approx(centre))
+
+    def test_but_for_a_zoom_that_the_user_chose_meanwhile(self, bridge, view):
+        shown(bridge, view, result(PLAIN, PERSON))
+        bridge.select(("1", 7))
+        view.set_following(True)
+        view.zoom_by(3.0)
+        zoom = view.aim.zoom
+        view.set_following(False)
+        assert view.aim.zoom == zoom > 1
+
     def test_moving_the_picture_by_hand_ends_it_and_zooming_does_not(self, bridge, view):
         shown(bridge, view, result(PLAIN, PERSON))
         bridge.select(("1", 7))

@@ -8,6 +8,7 @@ import pytest
 from framehook.inference.boxes import Boxes
 from framehook.inference.callbacks import Callbacks, ZoneCounter
 from framehook.inference.callbacks.per_source import REMEMBERED, PerTrack
+from framehook.inference.callbacks.zones import arrow_of
 from framehook.inference.errors import CallbackError, OptionError
 from framehook.inference.sources import TestSource, open_source
 
@@ -231,6 +232,71 @@ def test_zones_are_drawn_only_when_asked_and_never_on_the_frame():
         assert changed.any() == draw
         assert changed[120, 105:140].all() == draw
         assert changed[120:180, 200].all() == draw
+
+
+LINES = [
+    ((100, 120), (200, 120)), ((200, 120), (100, 120)), ((160, 60), (160, 200)), ((160, 200), (160, 60)),
+    ((40, 40), (280, 200)), ((280, 200), (40, 40)), ((40, 200), (280, 40)), ((280, 40), (40, 200)),
+    ((0, 120), (319, 120)), ((319, 120), (0, 120)), ((160, 0), (160, 239)), ((160, 239), (160, 0)),
+    ((0, 1), (319, 1)), ((0, 238), (319, 238)), ((1, 239), (1, 0)), ((318, 0), (318, 239)),
+    ((150, 120), (158, 120)), ((2, 2), (12, 2)), ((310, 236), (318, 230)), ((318, 2), (308, 8)), ((2, 236), (2, 228)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("start", "end"), LINES)
+def test_a_line_s_caption_is_in_the_picture_and_leaves_its_arrow_free(start, end):
+    colour = np.array((94, 89, 255))
+    (result,) = watch([feet()], ZoneCounter({"a": (start, end)}, colors=["#ff595e"]))
+    drawn = (result.canvas != result.frame.image).any(2)
+    (tail, tip) = arrow_of(start, end, 240 / 18, (320, 240))
+    assert (result.canvas == colour).all(2).sum() > 400  # all of the plate, which is 74 x 16 or so
+    across = np.array(tip) - tail
+    across = np.array((-across[1], across[0])) / np.hypot(*across)
+    for share in (0.5, 0.9):
+        at = np.array(tail) + share * (np.array(tip) - tail)
+        assert drawn[tuple(np.clip(np.round(at).astype(int)[::-1], 0, (239, 319)))]
+        for side in (-8, 8):  # beside the arrow, whose head is narrower, it is as it was
+            x, y = np.round(at + side * across).astype(int)
+            if 4 <= x < 316 and 4 <= y < 236:
+                assert _away_from_line((x, y), start, end) < 4 or not drawn[y, x]
+
+
+def _away_from_line(point, start, end):
+    point, start, along = np.array(point), np.array(start), np.array(end) - start
+    share = np.clip(np.dot(point - start, along) / np.dot(along, along), 0, 1)
+    return np.hypot(*(point - start - share * along))
+
+
+@pytest.mark.parametrize(("start", "end"), LINES)
+def test_the_arrow_points_to_the_side_that_is_in_and_lies_in_the_picture(start, end):
+    tail, tip = arrow_of(start, end, 14, (320, 240))
+    along, way = np.subtract(end, start), np.subtract(tip, tail)
+    assert along[0] * way[1] - along[1] * way[0] < 0
+    assert np.hypot(*way) == pytest.approx(14)
+    assert all(-2 <= x <= 322 and -2 <= y <= 242 for x, y in (tail, tip))
+
+
+def test_a_zone_goes_on_counting_under_another_name():
+    counter = ZoneCounter({**LINE, **AREA})
+    script = way(*UP, *reversed(UP), *UP)
+
+    def boxes(frame):
+        if frame.index == 12:
+            counter.rename("line", "door")
+        return script[frame.index]
+
+    results = list(watch(boxes, counter, source=f"testsrc:320x240@30:{len(script)}"))
+    assert list(results[11].data["zones"]) == ["line", "area"]
+    assert list(results[-1].data["zones"]) == ["door", "area"]
+    assert ways(results[-1].data["zones"]["door"]) == ways(counter.counts["door"]) == (2, 1)
+    assert counter.zones.keys() == counter.counts.keys() == {"door", "area"}
+    (source,) = counter.sources.values()
+    assert source == counter.counts
+    assert (results[-1].canvas != results[-1].frame.image).any()
+    with pytest.raises(OptionError, match="there is no zone 'line'"):
+        counter.rename("line", "gate")
+    with pytest.raises(OptionError, match="there is a zone 'area' already"):
+        counter.rename("door", "area")
 
 
 def test_a_zone_outside_the_frame_is_told(caplog):
