@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from framehook.app.session.renderer import Renderer
 from framehook.inference.boxes import Boxes
 from framehook.inference.callbacks.drawing import HIDING
 from framehook.inference.callbacks.overlay import check_layers, redrawn
-from framehook.inference.callbacks.tracking import default_thresholds
+from framehook.inference.callbacks.tracking import KEEP_UNCONFIRMED
 from framehook.inference.detector import Computed, Detector
 from framehook.inference.options import PredictOptions
 from framehook.inference.result import Result
@@ -31,8 +31,8 @@ class Retakes:
     """Shows the last frame of each slot as it would be with other options, or through another model.
 
     It stays the same frame: no event is fired, nothing is counted, recorded or tracked anew. Objects that were tracked keep
-    their ids; others show where a tracker would begin to follow them, without an id. The network runs once for each frame that
-    stands; other thresholds are applied to what it said. Wishes that come faster than they are fulfilled replace each other.
+    their ids; what is found beside them has none. The network runs once for each frame that stands; other thresholds are
+    applied to what it said. Wishes that come faster than they are fulfilled replace each other.
     """
 
     def __init__(self, board: Board, desk: Desk, renderer: Renderer) -> None:
@@ -137,7 +137,7 @@ class _Standing:
 
 
 def with_tracks(found: Boxes, base: Result, wish: _Wish) -> Boxes:
-    """What was found in a frame, with the ids of its tracks; what a tracker would not begin to follow is left out."""
+    """What was found in a frame, with the ids of its tracks; what has no track is treated as the tracker is told to."""
     tracks, options = base.boxes, wish.options
     if options.tracker is None or tracks.id is None:
         return found
@@ -150,11 +150,5 @@ def with_tracks(found: Boxes, base: Result, wish: _Wish) -> Boxes:
             track, row = np.unravel_index(overlaps.argmax(), overlaps.shape)
             ids[row] = tracks.id[track]
             overlaps[track, :] = overlaps[:, row] = 0.0
-    kept = (ids >= 0) | (found.conf >= _beginning(options.tracker, options.tracker_options or {}, options.conf))
+    kept = np.full(len(found), True) if (options.tracker_options or {}).get(KEEP_UNCONFIRMED) else ids >= 0
     return found[kept].with_ids(ids[kept])
-
-
-def _beginning(tracker: str, chosen: Mapping[str, Any], conf: float) -> float:
-    """The score from which on a tracker begins to follow an object."""
-    rules = default_thresholds(tracker, conf)
-    return max((float(chosen.get(name, rule)) for name, rule in rules.items()), default=0.0)

@@ -36,6 +36,7 @@ from framehook.app.session.state import Level, ModelFacts, Phase, SessionState
 from framehook.inference.callbacks import Overlay, Tracking
 from framehook.inference.callbacks.overlay import check_layers
 from framehook.inference.callbacks.per_source import PICTURES
+from framehook.inference.callbacks.tracking import KEEP_UNCONFIRMED
 from framehook.inference.errors import FramehookError, one_line
 from framehook.inference.options import PredictOptions
 
@@ -43,7 +44,7 @@ UPDATE_MS: Final = 50
 """Milliseconds between two changes of options: a slider that is dragged changes faster than frames come."""
 TRACKERS: Final = ("bytetrack", "sort", "ocsort", "botsort", "cbiou", "mcbyte")
 """What `Tracking` can follow with, the usual one first; to ask the `trackers` package itself would take it a second to load."""
-DEFAULTS: Final = PredictOptions(pace="realtime", tracker=TRACKER)
+DEFAULTS: Final = PredictOptions(pace="realtime", tracker=TRACKER, tracker_options={KEEP_UNCONFIRMED: True})
 """What a session begins with."""
 
 WidgetT = TypeVar("WidgetT", bound=QWidget)
@@ -254,7 +255,9 @@ class TuningPanel(QWidget):
     def _hint(self) -> None:
         """Say what does not show at once, and what does not apply."""
         state = self._bridge.session.state
-        self.hint.setText(_when(state.phase, usual=self._bridge.session.hooks.usual))
+        usual = self._bridge.session.hooks.usual
+        self.hint.setText(_when(state.phase, usual=usual))
+        self.hint.setToolTip("" if usual else "What callbacks make of a picture shows when they are called")
         _say(self.tracker_hint, self._about_tracker(state))
         _say(self.overlay_hint, self._about_overlay(state))
 
@@ -267,9 +270,10 @@ class TuningPanel(QWidget):
             return "A single picture is not tracked."
         if options.tracker is None:
             return "Without a tracker objects have no ids, and lines count nothing."
-        if options.tracker_options:
-            return "With " + ", ".join(f"{name}={value!r}" for name, value in options.tracker_options.items())
-        return ""
+        chosen = {
+            name: value for name, value in (options.tracker_options or {}).items() if name != KEEP_UNCONFIRMED or not value
+        }
+        return "With " + ", ".join(f"{name}={value!r}" for name, value in chosen.items()) if chosen else ""
 
     def _about_overlay(self, state: SessionState) -> str:
         if any(not overlay.follows_options for overlay in self._bridge.session.callbacks.objects(Overlay)):
@@ -456,9 +460,9 @@ def _when(phase: Phase, *, usual: bool) -> str:
     """When changes show, where that is not at once; what callbacks would make of a picture that stands is not known."""
     match phase:
         case Phase.PAUSED if not usual:
-            return "Paused: callbacks are at work, so changes show with the next frame."
+            return "Paused: changes show with the next frame."
         case Phase.ENDED | Phase.FAILED if not usual:
-            return "Nothing plays: callbacks are at work, so changes show when it does."
+            return "Nothing plays: changes show when it does."
         case Phase.IDLE:
             return "Nothing plays: changes show when it does."
         case _:
