@@ -27,7 +27,7 @@ class Desk:
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._asides: set[threading.Thread] = set()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a thread is started in here, and the collector may run meanwhile
         self._closed = False
         self._thread.start()
 
@@ -51,9 +51,9 @@ class Desk:
                     self._asides.discard(threading.current_thread())
 
         thread = threading.Thread(target=work, name=name, daemon=True)
-        with self._lock:
+        with self._lock:  # whoever waits for it must find it started
+            thread.start()
             self._asides.add(thread)
-        thread.start()
 
     def close(self) -> None:
         """Do what was handed in so far, and nothing after it."""

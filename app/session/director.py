@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Iterable, Mapping, Set
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from framehook.app.session.board import Board
 from framehook.app.session.desk import Desk
+from framehook.app.session.ending import Endings
 from framehook.app.session.hooks import Hooks
 from framehook.app.session.loading import ModelLoader, facts_of, fitting
 from framehook.app.session.opening import Opener, close_all
+from framehook.app.session.plan import Plan, in_order
 from framehook.app.session.playing import Playing
 from framehook.app.session.renderer import Renderer
 from framehook.app.session.retakes import Retakes
-from framehook.app.session.slots import Cast, Opened, device_of, display_name
+from framehook.app.session.slots import Cast, Opened, devices_of, display_name
 from framehook.app.session.state import Level, Phase, Slot
-from framehook.app.session.zoning import Zoning
+from framehook.app.session.zoning import KeptZones, Zoning
 from framehook.inference.callbacks import Callbacks
 from framehook.inference.callbacks.tracking import check_tracker
 from framehook.inference.connection import SourceChange, SourceState
@@ -41,39 +43,6 @@ class Seat(NamedTuple):
     source: Source
 
 
-@dataclass(slots=True, eq=False)
-class Plan:
-    """What is to play in place of what plays.
-
-    Attributes:
-        wishes: What is to be opened, in the order in which it was wished for.
-        at: Seconds at which files begin, by slot.
-        paused: Whether it begins paused.
-        release_first: Whether what plays holds what is wished for (a camera, say), so that its end comes first.
-        begun: Whether it is being opened.
-        open: What is open by now.
-        failed: Why the others are not.
-    """
-
-    wishes: list[Opened]
-    at: dict[str, float] = field(default_factory=dict)
-    paused: bool = False
-    release_first: bool = False
-    begun: bool = False
-    open: dict[int, list[Source]] = field(default_factory=dict)
-    failed: dict[int, str] = field(default_factory=dict)
-
-    @property
-    def complete(self) -> bool:
-        """Whether everything was opened, or has failed."""
-        return all(wish.number in self.open or wish.number in self.failed for wish in self.wishes)
-
-    def discard(self) -> None:
-        """Close what is open of it."""
-        close_all(source for sources in self.open.values() for source in sources)
-        self.open = {}
-
-
 class Director:
     """The decisions of a session. Everything belongs to the desk, save for what is said to be for any thread.
 
@@ -90,13 +59,15 @@ class Director:
         self._hooks = hooks
         self._retakes = Retakes(board, desk, renderer)
         self._opener = Opener(board, desk)
+        self._endings = Endings(board, desk)
         self._loader = ModelLoader(board, desk, self.take_model, self._no_model)
         self.zoning = Zoning(callbacks, self.key_of, lambda: self.predictor)
+        self._kept_zones = KeptZones()
         self._model: Model | None = None
         self._accepted = board.state.options  # those that were found to be possible
         self._opened: list[Opened] = []  # what has a place on the screen
         self._plan: Plan | None = None
-        self._epoch = 0  # what is opened beside an earlier one is not wanted any more
+        self._joining: dict[int, Opened] = {}  # what is being opened beside the others, unless it is not wanted any more
         self._playing: Playing | None = None
         self._cast = Cast()
         self._stats: Stats | None = None
@@ -130,6 +101,11 @@ class Director:
         """Take note of a change of a source."""
         self._desk.hand_in(partial(self._note_change, change, key, self.begins_again(change)))
 
+    def forget_zones(self, key: str) -> None:
+        """Take the zones of a slot away."""
+        self.zoning.forget(key)
+        self._board.put_zones(key, None)
+
     def close(self) -> None:
         """Begin nothing any more, and end what plays."""
         self._closed = True
@@ -150,7 +126,8 @@ class Director:
         if self._closed:
             return
         wish = Opened(spec)
-        if not add or not (self._plan is not None or self._opened):
+        if not add or not (self._plan is not None or self._opened or self._joining):
+            self._joining.clear()
             self._set_plan(Plan([wish], release_first=self._holds(spec)))
         elif self._holds(spec):
             self._board.note(Level.WARNING, f"{display_name(spec)} is open already")
@@ -159,7 +136,8 @@ class Director:
             if self._plan.begun:
                 self._open(self._plan, wish)
         elif self._steerable is not None:
-            self._opener.open(wish, partial(self._join_in, self._epoch))
+            self._joining[wish.number] = wish
+            self._opener.open(wish, self._join_in)
         else:
             self._set_plan(Plan([*self._opened, wish]))  # the others have ended: all of them start together
 
@@ -174,7 +152,7 @@ class Director:
         self._cast.remove(key)
         self._forget(key)
         playing = self._playing
-        if not self._opened and self._plan is None:
+        if not self._opened and self._plan is None and not self._joining:
             self.stop()
         elif playing is not None and slot.source is not None:
             # Waiting until a source is released takes a while.
@@ -199,11 +177,11 @@ class Director:
         self._board.choose(changes)
         self._accepted = self._accepted.replace(changes)
         self._board.change(model=facts_of(model, spec))
-        if self._plan is None and self._steerable is not None:
-            self._restart()
+        if self._steerable is not None:
+            self._outdate(self._steerable)
         else:
             self._retake()
-            self._advance()
+        self._advance()
 
     # Steering -----------------------------------------------------------------------------------------------------------------
 
@@ -231,14 +209,22 @@ class Director:
             self._plan.paused = True
         self._show()
 
+    def toggle_play(self) -> None:
+        """Hold where it plays, or is about to; else go on, or start again."""
+        coming = self._plan is not None and not self._plan.paused
+        goes_on = coming if self._steerable is None else not self._steerable.run.paused
+        if goes_on:
+            self.pause()
+        else:
+            self.play()
+
     def stop(self) -> None:
         """End the run, and whatever was to follow it."""
-        self._epoch += 1
+        self._joining.clear()
         plan, self._plan = self._plan, None
         if plan is not None:
             plan.discard()
-        if self._playing is not None:
-            self._playing.stop()
+        self._endings.ask(self._playing)
         self._failed = False
         self._show()
 
@@ -286,26 +272,42 @@ class Director:
             self._board.choose({name: getattr(self._accepted, name) for name in refused})
             return
         self._accepted = wanted
-        if self._steerable is None:
-            self._retake(changes)
-        elif not any(name in AT_START for name in changes):
-            self._steerable.run.update(**changes)
-            self._retake(changes)
-        elif self._plan is None:
+        if self._steerable is not None:
+            self._hand_on(self._steerable, changes)
+        self._retake(changes)
+
+    def _hand_on(self, playing: Playing, changes: Mapping[str, Any]) -> None:
+        """Put options that were changed in force in the run under way, as far as it can have them."""
+        at_once = {name: value for name, value in changes.items() if name not in AT_START}
+        try:
+            playing.run.update(**at_once)
+        except FramehookError:
+            if not playing.stale:  # else they are checked for the model that was chosen, and it has another one
+                raise
+        if len(at_once) < len(changes):
+            self._outdate(playing)
+
+    def _outdate(self, playing: Playing) -> None:
+        """Only another run can have what was chosen; where one is planned, this one goes on until that is there, or fails."""
+        playing.stale = True
+        if self._plan is None:
             self._restart()
 
-    def _retake(self, changed: Iterable[str] | None = None) -> None:
+    def zones_changed(self, key: str, names: Set[str]) -> None:
+        """Zones of a slot were changed, or count anew: frames that stand show them no more as they were."""
+        self._retake((), {key: names})
+
+    def _retake(self, changed: Iterable[str] | None = None, zones: Mapping[str, Set[str]] | None = None) -> None:
         """Where no frame comes to show what was changed: show it on those that stand, unless callbacks would have their say."""
         standing = self._steerable is None or self._steerable.run.paused
-        if standing and self._plan is None and self._model is not None and self._hooks.usual:
+        if standing and self._model is not None and self._hooks.usual:
             keys = [slot.key for slot in self._board.state.slots]
-            self._retakes.take(keys, self._model.detector, self._accepted, changed)
+            self._retakes.take(keys, self._model.detector, self._accepted, changed, zones)
 
     # Planning -----------------------------------------------------------------------------------------------------------------
 
     def _set_plan(self, plan: Plan) -> None:
         """Have something else play; what was planned before is not wanted any more."""
-        self._epoch += 1
         former, self._plan = self._plan, plan
         if former is not None:
             former.discard()
@@ -334,11 +336,14 @@ class Director:
         if plan is None or self._closed:
             pass
         elif plan.release_first and self._playing is not None:
-            self._playing.stop()
+            self._endings.ask(self._playing)
         elif not plan.begun:
             plan.begun = True
-            for wish in list(plan.wishes):
-                self._open(plan, wish)
+            for wish in plan.wishes:
+                if wish.number not in plan.open:
+                    self._open(plan, wish)
+            if plan.complete:
+                self._advance()
         elif not plan.complete:
             pass
         elif not plan.open or (self._model is None and not self._loader.loading):
@@ -346,7 +351,7 @@ class Director:
         elif self._model is None:
             pass
         elif self._playing is not None:
-            self._playing.stop()
+            self._endings.ask(self._playing)
         else:
             self._plan = None
             self._start(self._model, plan)
@@ -372,10 +377,13 @@ class Director:
         """Nothing can be played of a plan; what plays goes on, if anything does."""
         self._plan = None
         plan.discard()
-        self._failed = self._playing is None
+        # What stood before, and was not to be opened again, stands as it did.
+        self._failed = self._playing is None and (self._failed or all(wish in plan.wishes for wish in self._opened))
         for wish in self._opened:
             if wish.number in plan.failed:
                 wish.mark_failed(plan.failed[wish.number])
+        if self._steerable is not None and self._steerable.stale:
+            self._restart()
 
     def _no_model(self) -> None:
         """A model could not be loaded; what waits for one learns that there is none."""
@@ -408,8 +416,9 @@ class Director:
         cast = Cast()
         for slot, source in seats:
             cast.add(source, slot.key)
-        options = self._board.state.options
-        arguments = {each.name: getattr(options, each.name) for each in fields(options)}
+            self._bring_zones(slot)
+        # Not those that are shown: what was chosen a moment ago is yet to be checked.
+        arguments = {each.name: getattr(self._accepted, each.name) for each in fields(self._accepted)}
         run = model.predict(seats[0].source, stream=True, **arguments)
         for _, source in seats[1:]:
             run.predictor.add_source(source)
@@ -431,6 +440,7 @@ class Director:
         self._desk.hand_in(partial(self._has_ended, playing, failure))
 
     def _has_ended(self, playing: Playing, failure: BaseException | None) -> None:
+        self._endings.came(playing)
         self._stats = playing.run.stats
         self._playing = None
         self._hooks.detach()
@@ -439,22 +449,28 @@ class Director:
             self._board.report(failure)
         self._advance()
 
-    def _join_in(self, epoch: int, wish: Opened, outcome: list[Source] | Exception) -> None:
-        """Take something that was opened beside the others into the run under way."""
+    def _join_in(self, wish: Opened, outcome: list[Source] | Exception) -> None:
+        """Take something that was opened beside the others into the run under way, or the one to come."""
+        wanted = self._joining.pop(wish.number, None) is not None and not self._closed
+        playing = self._steerable
         if isinstance(outcome, Exception):
             if not self._closed:
                 self._board.report(outcome)
-            return
-        playing = self._steerable
-        if self._closed or epoch != self._epoch:
+            self._show()
+        elif not wanted:
             close_all(outcome)
-        elif playing is None:
-            close_all(outcome)
-            self.open(wish.spec, add=True)  # the others have ended meanwhile
+        elif self._plan is not None:  # the others are to start anew
+            self._plan.take(wish, outcome)
+            self._advance()
+        elif playing is None:  # they have ended: all of them start together
+            plan = Plan(list(self._opened))
+            plan.take(wish, outcome)
+            self._set_plan(plan)
         else:
-            self._opened = sorted([*self._opened, wish], key=lambda each: each.number)
+            self._opened = in_order([*self._opened, wish])
             for slot, source in wish.seat(outcome):
                 self._cast.add(source, slot.key)
+                self._bring_zones(slot)
                 try:
                     playing.run.predictor.add_source(source)
                 except RunError:  # it is ending at this moment: all start again together
@@ -475,14 +491,24 @@ class Director:
             self._renderer.forget(slot.key)  # once more: a frame may have been under way
 
     def _forget(self, key: str) -> None:
-        """A slot is gone for good."""
+        """A slot is gone for good: from the state first, so that whoever sets zones at this moment sees that it is."""
+        slot, zones = self._board.state.slot(key), self._board.state.zones.get(key)
+        if slot is not None and zones is not None:
+            self._kept_zones.keep(slot, zones)
+        self._board.change(slots=self._slots())
         self._renderer.forget(key)
-        self.zoning.forget(key)
-        self._board.put_zones(key, None)
+        self.forget_zones(key)
+
+    def _bring_zones(self, slot: Slot) -> None:
+        """Give a source that was open before the zones that it had."""
+        zones = self._kept_zones.of(slot)
+        if zones and slot.key not in self._board.state.zones:
+            self.zoning.place(slot.key, zones)
+            self._board.put_zones(slot.key, zones)
 
     def _holds(self, spec: Any) -> bool:
         """Whether what plays, or is planned, holds what is wished for: a camera is given to one at a time."""
-        wishes = [*self._opened, *(self._plan.wishes if self._plan is not None else ())]
+        wishes = [*self._opened, *(self._plan.wishes if self._plan is not None else ()), *self._joining.values()]
         live = [wish for wish in wishes if not wish.seated or any(slot.source and slot.source.live for slot in wish.seated)]
         held = {device for wish in live for device in devices_of(wish.spec)}
         return not held.isdisjoint(devices_of(spec))
@@ -491,8 +517,10 @@ class Director:
 
     def _show(self) -> None:
         """Say how everything stands."""
-        slots = tuple(slot for wish in self._opened for slot in wish.seated)
-        self._board.change(phase=self._phase(), slots=slots)
+        self._board.change(phase=self._phase(), slots=self._slots())
+
+    def _slots(self) -> tuple[Slot, ...]:
+        return tuple(slot for wish in self._opened for slot in wish.seated)
 
     def _phase(self) -> Phase:
         if self._steerable is not None:
@@ -500,7 +528,7 @@ class Director:
         if self._plan is not None:
             return Phase.OPENING
         if not self._opened:
-            return Phase.IDLE
+            return Phase.OPENING if self._joining else Phase.IDLE
         return Phase.FAILED if self._failed else Phase.ENDED
 
     def _note_change(self, change: SourceChange, key: str, again: bool) -> None:
@@ -525,8 +553,3 @@ class Director:
             self._board.note(Level.INFO, f"{source.name} is open{size}{rate}")
         elif change.state is SourceState.ENDED and not change.reason:
             self._board.note(Level.INFO, f"{source.name} has ended")
-
-
-def devices_of(spec: Any) -> set[str]:
-    """What opening a source would take for itself: devices, and other live things by their names."""
-    return {device_of(each) for each in (spec if isinstance(spec, list | tuple) else (spec,))}

@@ -212,10 +212,9 @@ class Hooks:
             Whether its callbacks are in force.
         """
         file = Path(path).expanduser().resolve()
-        loading = _Loading(modules_of(file), sys.path.count(str(file.parent)))
-        with self._lock:
+        with self._lock:  # known from the first moment on, so that it can be given up
             instead = self._give_up(file)
-            self._loading[file] = loading
+            loading = self._loading[file] = _Loading(modules_of(file), sys.path.count(str(file.parent)))
         if instead:
             self._note(Level.WARNING, f"{file.name} is still being run; that is given up, and the file is run anew", "")
         self._changed()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +16,7 @@ from framehook.inference.boxes import Boxes
 from framehook.inference.callbacks.drawing import HIDING
 from framehook.inference.callbacks.overlay import check_layers, redrawn
 from framehook.inference.callbacks.tracking import KEEP_UNCONFIRMED
+from framehook.inference.callbacks.zones import undrawn
 from framehook.inference.detector import Computed, Detector
 from framehook.inference.options import PredictOptions
 from framehook.inference.result import Result
@@ -46,7 +47,12 @@ class Retakes:
         self._standing: dict[str, _Standing] = {}  # of the working thread
 
     def take(
-        self, keys: Iterable[str], detector: Detector, options: PredictOptions, changed: Iterable[str] | None = None
+        self,
+        keys: Iterable[str],
+        detector: Detector,
+        options: PredictOptions,
+        changed: Iterable[str] | None = None,
+        zones: Mapping[str, Set[str]] | None = None,
     ) -> None:
         """Show the last frames of slots with these options; returns at once.
 
@@ -55,14 +61,19 @@ class Retakes:
             detector: What finds boxes in them.
             options: The options, which fit the detector.
             changed: The names of those that changed; None where the model did.
+            zones: The zones of slots that are not as they were at those frames: they are drawn there no more.
         """
+        gone = dict(zones or {})
         names = set(changed) if changed is not None else _DETECTING
         finds = bool(names & _DETECTING)
-        if not finds and "overlay" not in names:
+        if not finds and "overlay" not in names and not any(gone.values()):
             return
         with self._lock:
-            finds = finds or (self._wish is not None and self._wish.finds)
-            self._wish = _Wish(tuple(keys), detector, options, finds)
+            if self._wish is not None:
+                finds = finds or self._wish.finds
+                for key, before in self._wish.gone.items():
+                    gone[key] = gone.get(key, frozenset()) | before
+            self._wish = _Wish(tuple(keys), detector, options, finds, gone)
             if self._working:
                 return
             self._working = True
@@ -71,7 +82,8 @@ class Retakes:
     def _work(self) -> None:
         while (wish := self._next()) is not None:
             try:
-                self._standing = {key: self._retake(key, wish) for key in wish.keys if self._renderer.last(key) is not None}
+                there = {key: last for key in wish.keys if (last := self._renderer.last(key)) is not None}
+                self._standing = {key: self._retake(key, last, wish) for key, last in there.items()}
             except BaseException as error:  # noqa: BLE001 - a decoder of the user's may raise anything; the next wish may do
                 self._board.report(error)
 
@@ -81,18 +93,17 @@ class Retakes:
             self._working = wish is not None
             return wish
 
-    def _retake(self, key: str, wish: _Wish) -> _Standing:
+    def _retake(self, key: str, last: Result, wish: _Wish) -> _Standing:
         standing = self._standing.get(key)
-        last = self._renderer.last(key)
         if standing is None or standing.shown is not last:
-            assert last is not None
             standing = _Standing(last, last)
+        if key in wish.gone:
+            standing.base = undrawn(standing.base, wish.gone[key])
         layers = check_layers(wish.options.overlay)
         found = self._find(standing, wish) if wish.finds or layers & HIDING else standing.shown.boxes
         boxes = with_tracks(found, standing.base, wish) if wish.finds else standing.shown.boxes
         new = redrawn(standing.base, boxes, layers, (boxes, found))
-        if wish.finds:
-            new.names = wish.detector.names
+        new.names = wish.detector.names if wish.finds else standing.shown.names
         if self._renderer.replace(key, standing.shown, new):
             standing.shown = new
         return standing
@@ -117,6 +128,8 @@ class _Wish:
     options: PredictOptions
     finds: bool
     """Whether other boxes may be found, rather than the same be drawn in another way."""
+    gone: dict[str, Set[str]]
+    """Zones that are no longer as they were, by slot."""
 
 
 @dataclass(slots=True)
@@ -124,7 +137,7 @@ class _Standing:
     """A frame that stands.
 
     Attributes:
-        base: Its result as the run had it.
+        base: Its result as the run had it, but for zones that were changed since.
         shown: What is shown of it now.
         detector: What computed it last.
         computed: What the network said of it.

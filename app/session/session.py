@@ -20,9 +20,12 @@ from framehook.app.session.takes import Takes
 from framehook.app.session.turns import Turns
 from framehook.inference.callbacks import Callbacks
 from framehook.inference.callbacks.overlay import check_layers
+from framehook.inference.callbacks.tracking import KEEP_UNCONFIRMED
 from framehook.inference.options import PredictOptions
+from framehook.inference.result import Result
 from framehook.model import Model
 
+SAVING: Final = "saving a picture"
 TRACKER: Final = "bytetrack"
 """What follows objects unless something else is chosen: a viewer shows ids."""
 
@@ -67,12 +70,12 @@ class Session:
         """
         self._wake = wake
         self.callbacks = Callbacks(parent=None if model is None else model.callbacks)
-        chosen = PredictOptions.build({"pace": "realtime", "tracker": TRACKER, **(options or {})})
+        chosen = PredictOptions.build(_with_all_shown({"pace": "realtime", "tracker": TRACKER, **(options or {})}))
         check_layers(chosen.overlay)
         self.renderer = Renderer(wake, poison=poison)
         self._board = Board(wake, SessionState(options=chosen, loop=loop))
         self._desk = Desk("framehook-session", self._board.report)
-        self._files = Turns(self._desk)  # files of callbacks are run one after another
+        self._files = Turns(self._desk, self._board.note)  # files of callbacks are run one after another
         self.hooks_version = 0
         self.hooks = Hooks(self.callbacks, self._board.note, self._hooks_changed)
         self._director = director = Director(self._board, self._desk, self.callbacks, renderer=self.renderer, hooks=self.hooks)
@@ -163,6 +166,10 @@ class Session:
         """Hold; live sources go on, and the frames that come meanwhile are left out."""
         self._desk.hand_in(self._director.pause)
 
+    def toggle_play(self) -> None:
+        """Hold where it plays, else go on or start again; decided when its turn comes, so that two of them cancel out."""
+        self._desk.hand_in(self._director.toggle_play)
+
     def stop(self) -> None:
         """End the run, and what is being saved; cameras and streams are let go, the last pictures stand."""
         self._desk.hand_in(self._director.stop)
@@ -195,6 +202,7 @@ class Session:
         Raises:
             UnknownOptionError, OptionError: a value that no model takes; nothing is changed then.
         """
+        changes = _with_all_shown(changes)
         check_layers(changes.get("overlay"))
         self._board.choose(changes)
         self._desk.hand_in(partial(self._director.update, changes))
@@ -211,8 +219,14 @@ class Session:
         """
         if self.state.slot(key) is None:
             return  # it was closed meanwhile
+        before = self.state.zones.get(key, {})
         self._director.zoning.place(key, zones)
         self._board.put_zones(key, zones)
+        changed = {name for name, points in before.items() if zones.get(name) != points}
+        self._desk.hand_in(partial(self._director.zones_changed, key, changed))
+        if self.state.slot(key) is None:
+            self._director.forget_zones(key)  # it was closed at this moment
+            return
         if any(len(points) == 2 for points in zones.values()) and self.state.options.tracker is None:
             self.update(tracker=TRACKER)
             self.note(Level.INFO, "Tracking was switched on: the crossings of a line are counted by tracks")
@@ -220,6 +234,7 @@ class Session:
     def reset_zones(self, key: str) -> None:
         """Count from zero in a slot."""
         self._director.zoning.reset(key)
+        self._desk.hand_in(partial(self._director.zones_changed, key, set(self.state.zones.get(key, {}))))
 
     # Saving -----------------------------------------------------------------------------------------------------------------
 
@@ -249,6 +264,15 @@ class Session:
         """End what is being saved; its files are completed meanwhile."""
         self._desk.hand_in(partial(self._takes.end, kind))
 
+    def toggle_take(self, kind: TakeKind, path: Path | None = None) -> None:
+        """End what is being saved of a kind, else begin; decided when its turn comes, so that two of them cancel out.
+
+        Args:
+            kind: What to save.
+            path: As for `record` and `save_rows`; of no account where it ends.
+        """
+        self._desk.hand_in(partial(self._toggle_take, kind, path))
+
     def snapshot(self, key: str, path: Path | None = None, *, original: bool = False) -> None:
         """Save what a slot shows as a picture.
 
@@ -261,25 +285,19 @@ class Session:
         if result is None:
             self.note(Level.WARNING, "There is no picture to save yet")
             return
-        self._desk.aside("framehook-snapshot", partial(self._takes.snapshot, result, path, original=original))
+        self._desk.aside("framehook-snapshot", partial(self._save, result, path, original=original))
 
     # The user's callbacks ---------------------------------------------------------------------------------------------------
 
     def load_hooks(self, path: Path) -> None:
         """Run a Python file and add the callbacks in it, in place of those it had; files are run one after another."""
         file = path.expanduser().resolve()
-        if file in self.hooks.loading:
-            self._files.give_up(file)  # it may never come to its end
         self._files.take(file, partial(self.hooks.load, file))
 
     def unload_hooks(self, path: Path) -> None:
         """Take the callbacks of a file away."""
         file = path.expanduser().resolve()
-        if file in self.hooks.loading:
-            self._files.give_up(file)
-            self.hooks.unload(file)
-        else:
-            self._files.take(file, partial(self.hooks.unload, file))
+        self._files.take(file, partial(self.hooks.unload, file), at_once=True)
 
     # The end ----------------------------------------------------------------------------------------------------------------
 
@@ -310,8 +328,21 @@ class Session:
         self._board.notes.detach()
         return all(ended)
 
+    def _save(self, result: Result, path: Path | None, *, original: bool) -> None:
+        self._board.busy(SAVING)
+        try:
+            self._takes.snapshot(result, path, original=original)
+        finally:
+            self._board.done(SAVING)
+
     def _begin_take(self, kind: TakeKind, path: Path | None) -> None:
         self._desk.hand_in(lambda: self._takes.begin(kind, path, self._director.predictor))
+
+    def _toggle_take(self, kind: TakeKind, path: Path | None) -> None:
+        if any(take.kind == kind and take.going_on for take in self._takes.facts()):
+            self._takes.end(kind)
+        else:
+            self._takes.begin(kind, path, self._director.predictor)
 
     def _close_slot(self, key: str) -> None:
         self._director.close_slot(key)
@@ -324,3 +355,16 @@ class Session:
     def _hooks_changed(self) -> None:
         self.hooks_version += 1
         self._wake()
+
+
+def _with_all_shown(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes of options in which a tracker that is chosen leaves nothing out, unless the user wants it to.
+
+    Whoever moves a threshold wants to see what is found, also what no second frame has borne out yet: it has no id.
+    """
+    changes = dict(changes)
+    if "tracker" in changes and changes["tracker"] is None:
+        changes.setdefault("tracker_options", None)
+    elif changes.get("tracker") is not None or changes.get("tracker_options") is not None:
+        changes["tracker_options"] = {KEEP_UNCONFIRMED: True, **(changes.get("tracker_options") or {})}
+    return changes

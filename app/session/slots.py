@@ -115,6 +115,11 @@ def device_of(spec: Any) -> str:
     return str(spec).strip()
 
 
+def devices_of(spec: Any) -> set[str]:
+    """What opening a source would take for itself: devices, and other live things by their names."""
+    return {device_of(each) for each in (spec if isinstance(spec, list | tuple) else (spec,))}
+
+
 def fresh_slot(spec: Any) -> Slot:
     """A place for a source that was not opened yet."""
     return Slot(key=str(next(_keys)), spec=spec, name=display_name(spec))

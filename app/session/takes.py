@@ -71,7 +71,7 @@ class Takes:
         self._told = changed
         self._begins_again = begins_again
         self._telling = threading.Lock()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a thread is started in here, and the collector may run meanwhile
         self._takes: dict[TakeKind, list[_Take]] = {}
         self._workers: set[threading.Thread] = set()
 
@@ -174,11 +174,15 @@ class Takes:
         """
         self.end_all()
         until = None if timeout is None else time.monotonic() + timeout
-        with self._lock:
-            workers = list(self._workers)
-        for worker in workers:
-            worker.join(None if until is None else max(0.0, until - time.monotonic()))
-        return not any(worker.is_alive() for worker in workers)
+        while True:  # a run that ends meanwhile has its files completed as well
+            with self._lock:
+                workers = list(self._workers)
+            if not workers:
+                return True
+            for worker in workers:
+                worker.join(None if until is None else max(0.0, until - time.monotonic()))
+                if worker.is_alive():
+                    return False
 
     def _changed(self) -> None:
         with self._telling:  # so that whoever asks for the facts then does not keep older ones than somebody before
@@ -196,9 +200,9 @@ class Takes:
 
         # What is not complete when the process ends can be played all the same, so that nobody has to wait for it.
         worker = threading.Thread(target=do, name="framehook-take", daemon=True)
-        with self._lock:
+        with self._lock:  # whoever waits for it must find it started
+            worker.start()
             self._workers.add(worker)
-        worker.start()
 
 
 def default_folder(home: Path | None = None, platform: str = sys.platform) -> Path:
@@ -381,8 +385,8 @@ class _Take(Callback):
             self.going_on = False
             if self._handle is not None:
                 self._handle.remove()
+            self._do(self._finish_all)  # in here, so that whoever sees that it has ended can wait for its files
         self._changed()
-        self._do(self._finish_all)
 
     # In the thread that advances the run ------------------------------------------------------------------------------------
 
@@ -420,9 +424,9 @@ class _Take(Callback):
             part = self._parts.pop(predictor, None)
             if part is not None:
                 self._leaving += (part,)
+                self._do(lambda: self._finish(predictor, part))  # in here, so that no file is completed of which nobody knows
         if part is not None:
             self._changed()
-            self._do(lambda: self._finish(predictor, part))
 
     def _break_off(self, error: Exception) -> None:
         self._tell(error)

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from framehook.app.session.state import ZonesOfSlot
+from framehook.app.session.state import Slot, ZonesOfSlot
 from framehook.inference.callbacks import Callbacks, Handle, ZoneCounter
 from framehook.inference.callbacks.drawing import PALETTE
 from framehook.inference.frame import SourceInfo
@@ -16,6 +16,9 @@ from framehook.inference.options import Points, checked_zones
 
 if TYPE_CHECKING:
     from framehook.inference.predictor import Predictor
+
+KEPT: Final = 100
+"""Sources whose zones are kept after they were closed."""
 
 
 class _Counter(ZoneCounter):
@@ -61,7 +64,7 @@ class Zoning:
         self._slots: dict[str, dict[str, _Zone]] = {}
 
     def place(self, key: str, zones: ZonesOfSlot) -> None:
-        """Choose the zones of a slot; those that stay as they are go on counting.
+        """Choose the zones of a slot; those that stay where they are go on counting, whatever they are called now.
 
         Args:
             key: The slot.
@@ -74,14 +77,18 @@ class Zoning:
         with self._lock:
             there = self._slots.setdefault(key, {})
             gone = {name: there.pop(name) for name in list(there) if wanted.get(name) != there[name].points}
+            for name, points in wanted.items():
+                former = next((old for old, zone in gone.items() if name not in there and zone.points == points), None)
+                if former is not None:
+                    there[name] = gone.pop(former)
+                    there[name].counter.rename(former, name)
             for zone in gone.values():
                 self._remove(zone)
             for name, points in wanted.items():
                 if name not in there:
-                    # One that was moved, or has another name now, keeps its colour.
-                    same = gone.get(name) or next((zone for zone in gone.values() if zone.points == points), None)
+                    moved = gone.get(name)  # keeps its colour
                     taken = {zone.colour for zone in there.values()}
-                    colour = same.colour if same is not None and same.colour not in taken else _free_colour(taken, len(there))
+                    colour = _free_colour(taken, len(there)) if moved is None or moved.colour in taken else moved.colour
                     there[name] = self._add(key, name, points, colour)
             self._slots[key] = {name: there[name] for name in wanted}
 
@@ -102,8 +109,7 @@ class Zoning:
     def counts(self, key: str) -> dict[str, dict[str, Any]]:
         """What the zones of a slot have counted; see `ZoneCounter`."""
         with self._lock:
-            zones = dict(self._slots.get(key, {}))
-        return {name: zone.counter.counts[name] for name, zone in zones.items()}
+            return {name: zone.counter.counts[name] for name, zone in self._slots.get(key, {}).items()}
 
     def colours(self, key: str) -> dict[str, str]:
         """The colours that the zones of a slot are drawn in, such as `#ff8800`, by their names."""
@@ -123,6 +129,26 @@ class Zoning:
 
     def _is_of(self, key: str, source: SourceInfo) -> bool:
         return self._key_of(source) == key
+
+
+class KeptZones:
+    """The zones of sources that were closed, in case they are opened again."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._kept: dict[tuple[str, str], ZonesOfSlot] = {}
+
+    def keep(self, slot: Slot, zones: ZonesOfSlot) -> None:
+        """A slot is closed that had these zones; those of sources closed long ago are forgotten."""
+        self._kept.pop((str(slot.spec), slot.name), None)
+        if zones:
+            self._kept[str(slot.spec), slot.name] = dict(zones)
+        for stale in list(self._kept)[:-KEPT]:
+            del self._kept[stale]
+
+    def of(self, slot: Slot) -> ZonesOfSlot:
+        """The zones that the source of a slot had when it was closed."""
+        return self._kept.get((str(slot.spec), slot.name), {})
 
 
 def _free_colour(taken: set[int], count: int) -> int:

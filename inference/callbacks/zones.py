@@ -6,7 +6,7 @@ import logging
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
@@ -406,6 +406,14 @@ def _check_ids(result: Result, zones: Mapping[str, Points]) -> None:
 # Drawing ------------------------------------------------------------------------------------------------------------------
 
 
+def undrawn(result: Result, names: Set[str]) -> Result:
+    """A result without what counters of these zones drew and counted on it."""
+    painters = [each for each in result.painters if not (isinstance(each, _Painter) and names & each.names)]
+    twin = result.retaken(result.boxes, painters)
+    twin.data["zones"] = {name: counts for name, counts in result.data.get("zones", {}).items() if name not in names}
+    return twin
+
+
 class _Painter:
     """Draws zones and their counts as they were at one frame."""
 
@@ -415,6 +423,11 @@ class _Painter:
         self._shapes = shapes
         self._counts = counts
         self._colours = colours
+
+    @property
+    def names(self) -> Set[str]:
+        """The zones it draws."""
+        return self._shapes.keys()
 
     def __call__(self, result: Result, canvas: Image) -> None:
         height, width = canvas.shape[:2]

@@ -36,6 +36,7 @@ from framehook.app.gui.dialogs.source_pages import (
 from framehook.app.gui.icons import icon, without_icons
 from framehook.app.gui.preview_pane import PreviewPane
 from framehook.app.gui.settings_store import Store
+from framehook.app.session.slots import devices_of
 from framehook.inference.sources import Screen, Source, list_screens
 from framehook.inference.sources.single import is_camera
 
@@ -190,7 +191,8 @@ class OpenSourceDialog(QDialog):
 
     def _is_held(self, spec: Any) -> bool:
         """Whether the session has the camera that would be shown, so that nobody else can have it."""
-        return is_camera(spec) and any(str(slot.spec) == str(spec) for slot in self._bridge.state.slots)
+        held = {device for slot in self._bridge.state.slots for device in devices_of(slot.spec)}
+        return is_camera(spec) and not held.isdisjoint(devices_of(spec))
 
     def _offer_beside(self) -> None:
         some = bool(self._bridge.state.slots)

@@ -9,7 +9,9 @@ import pytest
 
 from framehook.app.session import opening
 from framehook.app.session.state import Level, Phase
+from framehook.inference.backends import FunctionBackend
 from framehook.inference.sources import TestSource
+from framehook.model import Model
 
 LIVE = "testsrc:320x240@30:live"
 OTHER = "testsrc:160x120@30:live"
@@ -54,6 +56,19 @@ def slow(monkeypatch):
     monkeypatch.setattr(opening, "open_sources", open_sources)
     yield slow
     slow.answer.set()
+
+
+@pytest.fixture
+def cat_model():
+    """A model that sees one cat in the middle, with a score of 0.9."""
+    box = np.array([[[16.0], [16.0], [8.0], [8.0], [0.9]]], np.float32)
+    backend = FunctionBackend(
+        lambda tensor: [np.repeat(box, len(tensor), 0)],
+        input_shape=(None, 3, 32, 32),
+        output_shapes=[(None, 5, 1)],
+        metadata={"names": "{0: 'cat'}"},
+    )
+    return Model(backend, decoder="yolo")
 
 
 def playing(watcher, *specs):
@@ -333,3 +348,208 @@ def test_a_callback_that_does_not_return_keeps_no_recording_from_being_completed
     go.set()
     assert content.index(b"moov") < content.index(b"mdat")  # complete, with its index in front
     assert b"moof" not in content
+
+
+# Chosen while something else is under way ---------------------------------------------------------------------------------
+
+
+def is_opening(watcher):
+    return lambda: any("opening" in busy for busy in watcher.state.busy)
+
+
+def test_a_model_chosen_while_something_is_opened_is_used_although_that_fails(watch, cat_model, clip, slow, tmp_path):
+    watcher = watch(model=cat_model)
+    (key,) = playing(watcher, clip)
+    slow.add(str(tmp_path / "gone.mp4"))
+    watcher.session.open(tmp_path / "gone.mp4")
+    watcher.until(is_opening(watcher))
+    watcher.session.use_model(None)
+    watcher.until(lambda: watcher.state.model.title == "bundled person detector")
+    assert watcher.state.run == 1
+    before = at(watcher, key)
+    slow.answer.set()
+    watcher.until(lambda: watcher.texts(Level.ERROR))
+    watcher.until(lambda: watcher.pictures[key][0].names == watcher.state.model.names)
+    assert at(watcher, key) >= before - 0.1  # where it was
+    assert specs(watcher) == [str(clip)]
+
+
+def test_options_chosen_while_something_is_opened_are_in_force_although_that_fails(watch, cat_model, clip, slow, tmp_path):
+    watcher = watch(model=cat_model, options={"tracker": None})
+    (key,) = playing(watcher, clip)
+    slow.add(str(tmp_path / "gone.mp4"))
+    watcher.session.open(tmp_path / "gone.mp4")
+    watcher.until(is_opening(watcher))
+    assert len(watcher.pictures[key][0]) == 1
+    watcher.session.update(vid_stride=5, conf=0.95)
+    watcher.until(lambda: len(watcher.pictures[key][0]) == 0)  # what needs no new run is in force at once
+    assert watcher.state.run == 1
+    slow.answer.set()
+    watcher.until(lambda: watcher.state.run == 2)
+    watcher.pictures.clear()
+    watcher.until(lambda: key in watcher.pictures)
+    first = at(watcher, key)
+    watcher.until(lambda: at(watcher, key) > first)
+    assert at(watcher, key) - first > 0.45  # every fifth of ten frames a second
+
+
+def test_what_is_changed_while_paused_shows_although_something_is_being_opened(watch, cat_model, slow):
+    watcher = watch(model=cat_model, options={"tracker": None})
+    (key,) = playing(watcher, LIVE)
+    watcher.session.pause()
+    watcher.until(phase_is(watcher, Phase.PAUSED))
+    slow.add(OTHER)
+    watcher.session.open(OTHER)
+    watcher.until(is_opening(watcher))
+    watcher.session.update(conf=0.95)
+    watcher.until(lambda: len(watcher.pictures[key][0]) == 0)
+
+
+@pytest.mark.parametrize("how", ["options", "model", "replay"])
+def test_what_is_opened_beside_another_comes_although_that_starts_anew_meanwhile(watch, cat_model, slow, how):
+    watcher = watch(model=cat_model)
+    first = "testsrc:320x240@30:20" if how == "replay" else LIVE
+    slow.add(OTHER)
+    playing(watcher, first)
+    watcher.session.open(OTHER, add=True)
+    watcher.until(is_opening(watcher))
+    if how == "options":
+        watcher.session.update(vid_stride=2)
+    elif how == "model":
+        watcher.session.use_model(None)
+    else:
+        watcher.until(phase_is(watcher, Phase.ENDED))
+        watcher.session.play()
+    watcher.until(lambda: watcher.state.run == 2)
+    slow.answer.set()
+    watcher.until(lambda: specs(watcher) == [first, OTHER])
+    watcher.until(lambda: len(watcher.pictures) == 2)
+
+
+def test_what_is_opened_beside_another_joins_what_is_still_being_opened_anew(watch, clip, slow):
+    watcher = watch()
+    playing(watcher, clip)
+    slow.update((OTHER, str(clip)))
+    watcher.session.open(OTHER, add=True)
+    watcher.until(is_opening(watcher))
+    watcher.session.update(vid_stride=2)
+    watcher.until(phase_is(watcher, Phase.OPENING))
+    slow.answer.set()
+    watcher.until(lambda: specs(watcher) == [str(clip), OTHER])
+    watcher.until(lambda: len(watcher.pictures) == 2)
+
+
+def test_what_is_opened_beside_another_comes_although_that_is_closed_meanwhile(watch, slow):
+    watcher = watch()
+    (key,) = playing(watcher, LIVE)
+    slow.add(OTHER)
+    watcher.session.open(OTHER, add=True)
+    watcher.until(is_opening(watcher))
+    watcher.session.close_slot(key)
+    watcher.until(phase_is(watcher, Phase.OPENING))
+    slow.answer.set()
+    watcher.until(lambda: specs(watcher) == [OTHER])
+    watcher.shown(2)
+
+
+def test_a_live_source_that_is_being_opened_is_not_opened_beside_itself(watch, slow):
+    watcher = watch()
+    playing(watcher, LIVE)
+    slow.add(OTHER)
+    watcher.session.open(OTHER, add=True)
+    watcher.session.open(OTHER, add=True)
+    watcher.until(lambda: watcher.texts(Level.WARNING) == [f"{OTHER} is open already"])
+    slow.answer.set()
+    watcher.until(lambda: len(watcher.pictures) == 2 and not watcher.state.busy)
+    assert specs(watcher) == [LIVE, OTHER]
+
+
+def test_a_run_begins_with_options_that_were_checked_and_those_that_were_not_end_nothing(watch, cat_model, slow):
+    free, entered = threading.Event(), threading.Event()
+    free.set()
+    check = cat_model.detector.check
+
+    def held(options):
+        entered.set()
+        free.wait(PATIENCE)
+        check(options)
+
+    cat_model.detector.check = held
+    watcher = watch(model=cat_model)
+    slow.add(LIVE)
+    watcher.session.open(LIVE)
+    watcher.until(lambda: watcher.state.model is not None and is_opening(watcher)())
+    free.clear()
+    entered.clear()
+    watcher.session.update(conf=0.3)
+    assert entered.wait(PATIENCE)
+    slow.answer.set()
+    watcher.until(lambda: not any(thread.name == "framehook-open" for thread in threading.enumerate()))
+    watcher.session.update(classes=["dog"])  # after the source is there, before anybody has looked at either
+    free.set()
+    watcher.until(lambda: watcher.texts(Level.ERROR))
+    watcher.shown(2)
+    assert watcher.state.phase is Phase.PLAYING
+    assert watcher.state.options.classes is None
+    assert watcher.state.options.conf == 0.3
+    assert len(watcher.texts(Level.ERROR)) == 1
+
+
+def test_a_callback_that_does_not_return_is_named_where_something_else_is_to_play(watch):
+    watcher = watch()
+    playing(watcher, LIVE)
+    go, entered = threading.Event(), threading.Event()
+
+    def count_sheep(predictor):
+        entered.set()
+        go.wait(PATIENCE)
+
+    watcher.session.callbacks.add("on_predict_batch_end", count_sheep)
+    watcher.until(entered.is_set)
+    watcher.session.stop()
+    watcher.session.open(OTHER)
+    watcher.until(lambda: "waiting for what played to end" in watcher.state.busy)
+    (warning,) = watcher.until(lambda: watcher.texts(Level.WARNING))
+    assert "count_sheep (test_director.py line " in warning
+    assert "on_predict_batch_end" in warning
+    go.set()
+    watcher.until(lambda: specs(watcher) == [OTHER])
+    watcher.until(lambda: not watcher.state.busy)
+    watcher.shown(2)
+
+
+# Decided when its turn comes ----------------------------------------------------------------------------------------------
+
+
+def test_presses_that_come_fast_take_turns(watch, clip):
+    watcher = watch()
+    (key,) = playing(watcher, clip)
+    for _ in range(3):
+        watcher.session.toggle_play()
+    watcher.until(phase_is(watcher, Phase.PAUSED))
+    watcher.session.toggle_play()
+    watcher.session.toggle_play()
+    watcher.session.step()
+    watcher.until(phase_is(watcher, Phase.PAUSED))
+    watcher.session.toggle_play()
+    watcher.until(phase_is(watcher, Phase.PLAYING))
+    watcher.session.seek(29.0)
+    watcher.until(phase_is(watcher, Phase.ENDED))
+    watcher.session.toggle_play()
+    watcher.until(phase_is(watcher, Phase.PLAYING))
+    assert watcher.state.run == 2
+    watcher.until(lambda: at(watcher, key) < 20)
+
+
+def test_what_is_saved_begins_and_ends_in_turns(watch, tmp_path):
+    watcher = watch()
+    playing(watcher, LIVE)
+    path = tmp_path / "seen.jsonl"
+    for _ in range(3):
+        watcher.session.toggle_take("rows", path)
+    watcher.until(lambda: watcher.state.take("rows") is not None and path.exists())
+    watcher.shown(5)
+    watcher.session.toggle_take("rows")
+    watcher.until(lambda: any(text.startswith("Saved") and "seen.jsonl" in text for text in watcher.texts()))
+    assert watcher.state.take("rows") is None
+    assert not watcher.texts(Level.ERROR)

@@ -196,3 +196,24 @@ def test_what_no_track_has_borne_out_yet_is_shown_without_an_id_unless_the_user_
     assert other.state.options.tracker_options == {"keep_unconfirmed": False}
     other.session.update(tracker=None, tracker_options=None)
     assert other.state.options.tracker_options is None
+
+
+def test_a_zone_that_is_deleted_or_counts_anew_is_not_on_the_picture_as_it_was(watch):
+    watcher = watch(options={"overlay": None})
+    watcher.session.open("testsrc:320x240@30")
+    watcher.until(lambda: result_of(watcher) is not None)
+    key = watcher.state.slots[0].key
+    zones = {"door": ((0.5, 0.1), (0.5, 0.9)), "yard": ((0.1, 0.2), (0.4, 0.2), (0.4, 0.8))}
+    watcher.session.set_zones(key, zones)
+    watcher.until(lambda: len(result_of(watcher).data.get("zones", {})) == 2)
+    hold(watcher)
+    original = np.asarray(result_of(watcher).orig_img)
+    both = (result_of(watcher).canvas != original).any(axis=2)
+    watcher.session.set_zones(key, {"yard": zones["yard"]})
+    watcher.until(lambda: list(result_of(watcher).data["zones"]) == ["yard"])
+    yard = (result_of(watcher).canvas != original).any(axis=2)
+    assert not yard[30:210, 155:165].any()
+    assert both[30:210, 160].all()
+    assert yard[50:100, 40].any() or yard[48, 40:120].any()
+    watcher.session.reset_zones(key)
+    watcher.until(lambda: np.array_equal(result_of(watcher).canvas, original))

@@ -439,15 +439,22 @@ def test_files_of_callbacks_are_run_in_the_order_in_which_they_were_chosen(watch
 def test_a_file_of_callbacks_that_hangs_can_be_corrected_and_holds_up_no_other(watch, tmp_path):
     watcher, session = (made := watch()), made.session
     path, other = tmp_path / "mine.py", tmp_path / "other.py"
-    path.write_text("import threading\nthreading.Event().wait(6)\ndef on_predict_end(predictor): ...\n")
+    started, release = tmp_path / "started", tmp_path / "release"
+    path.write_text(
+        f"import time\nfrom pathlib import Path\nPath({str(started)!r}).touch()\n"
+        f"while not Path({str(release)!r}).exists():\n    time.sleep(0.01)\n"
+        "def on_predict_end(predictor): ...\n"
+    )
     other.write_text("def on_predict_end(predictor): ...\n")
     session.load_hooks(path)
-    watcher.until(lambda: path in session.hooks.loading)
+    watcher.until(started.exists)  # it was read, so that it can be written anew
+    assert session.hooks.loading == (path,)
     session.load_hooks(other)
     path.write_text("def on_predict_start(predictor): ...\n")
     session.load_hooks(path)
     watcher.until(lambda: {file.path for file in session.hooks.files} == {path, other})
     watcher.until(lambda: any("is still being run" in text for text in watcher.texts(Level.WARNING)))
+    release.touch()
 
 
 def test_zones_that_were_moved_about_leave_nothing_behind_in_the_run(watch):

@@ -33,6 +33,7 @@ class Desk:
         self.callbacks = Callbacks()
         self.notes = []
         self.changes = threading.Condition()
+        self.look = lambda: None
         self.takes = Takes(self.callbacks, self._note, self._changed, folder)
         backend = FunctionBackend(network, input_shape=(None, 3, 32, 32), output_shapes=[(None, 5, 1)])
         self.model = Model(backend, decoder="yolo")
@@ -44,6 +45,7 @@ class Desk:
             self.changes.notify_all()
 
     def _changed(self):
+        self.look()
         with self.changes:
             self.facts = self.takes.facts()
             self.changes.notify_all()
@@ -338,6 +340,52 @@ def test_takes_are_begun_and_ended_by_other_threads_while_a_run_goes_on(desk, tm
     assert videos
     assert all(pictures(path) for path in videos)
     assert not any(each.going_on or each.finishing for each in desk.takes.facts())
+
+
+def test_whoever_closes_while_a_run_ends_waits_for_its_files(desk, tmp_path, monkeypatch):
+    really = threading.Thread.start
+
+    def slowly(thread):  # as on a machine that does much else
+        if threading.current_thread().name == "ending":
+            time.sleep(0.3)
+        really(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", slowly)
+    with desk.run("testsrc:320x240@25:100") as run:
+        desk.takes.begin("annotated", tmp_path / "out.mp4", run.predictor)
+        desk.takes.begin("rows", tmp_path / "out.jsonl", run.predictor)
+        advance(run, 20)
+        ending = threading.Thread(target=run.close, name="ending")
+        ending.start()
+        desk.wait_for(lambda: any(each.finishing for each in desk.takes.facts()))
+        assert desk.takes.close(WAIT)
+        assert not any(each.finishing for each in desk.takes.facts())
+        assert len(pictures(tmp_path / "out.mp4")) == 20
+        assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 20
+        ending.join(WAIT)
+
+
+def test_whoever_closes_after_a_take_was_ended_elsewhere_waits_for_its_files(desk, tmp_path):
+    held = threading.Event()
+    let_go = threading.Event()
+    with desk.run("testsrc:320x240@25:100") as run:
+        desk.takes.begin("annotated", tmp_path / "out.mp4", run.predictor)
+        advance(run, 20)
+
+        def hold():
+            if not held.is_set():
+                held.set()
+                let_go.wait(WAIT)
+
+        desk.look = hold
+        ending = threading.Thread(target=desk.takes.end, args=("annotated",))
+        ending.start()
+        assert held.wait(WAIT)
+        assert not desk.takes.close(0.2)  # it is not even told that it ends
+        let_go.set()
+        assert desk.takes.close(WAIT)
+        assert len(pictures(tmp_path / "out.mp4")) == 20
+        ending.join(WAIT)
 
 
 def test_a_run_that_sees_many_takes_keeps_nothing_of_them(desk, tmp_path):

@@ -381,7 +381,7 @@ def test_zones_that_are_nothing_in_single_precision_or_lie_too_far_away_are_refu
 
 def test_nobody_is_inside_any_more_once_the_source_or_the_run_is_over():
     counter = ZoneCounter(AREA)
-    sources = [open_source(f"testsrc:320x240@30:{count}") for count in (30, 90)]
+    sources = [open_source(f"testsrc:320x240@30:{count}") for count in (90, 270)]
     inside = [
         sum(counts["area"]["inside"] for counts in counter.sources.values())
         for _ in watch(lambda frame: feet((0, 150, 150)), counter, source=sources)
