@@ -13,6 +13,8 @@ from framehook.app.session.state import Level, Phase, SessionState
 
 FIGURES_MS: Final = 500
 """How often figures are read while something plays: numbers that change faster cannot be read. Pictures do not wait for it."""
+PATIENCE: Final = 1.5
+"""Seconds that the end of a session may take: of the two in which the process is to be gone the rest is for Qt and Python."""
 
 
 class Bridge(QObject):
@@ -24,6 +26,7 @@ class Bridge(QObject):
         session: The session.
         state: The state that was told last.
         selected: The object that is chosen, as slot and track id, or None.
+        closed: Whether nothing is told any more.
     """
 
     state_changed = pyqtSignal(object)
@@ -54,7 +57,7 @@ class Bridge(QObject):
         super().__init__(parent)
         self._pending = False
         self._lock = threading.Lock()
-        self._closed = False
+        self.closed = False
         self._woken.connect(self._collect, type=Qt.ConnectionType.QueuedConnection)  # type: ignore[call-arg]  # not in the stubs
         self._clock = QTimer(self)
         self._clock.setInterval(FIGURES_MS)
@@ -78,16 +81,16 @@ class Bridge(QObject):
         """Let go of a picture."""
         self.session.renderer.give_back(picture)
 
-    def close(self, timeout: float = 2.0) -> bool:
+    def close(self, timeout: float = PATIENCE) -> bool:
         """End the session; nothing is told any more. False where something still goes on after `timeout` seconds."""
-        self._closed = True
+        self.closed = True
         self._clock.stop()
         return self.session.close(timeout)
 
     def _wake(self) -> None:
         """From any thread: something is new."""
         with self._lock:
-            if self._pending or self._closed:
+            if self._pending or self.closed:
                 return
             self._pending = True
         self._woken.emit()
@@ -95,13 +98,14 @@ class Bridge(QObject):
     def _collect(self) -> None:
         with self._lock:
             self._pending = False
-        if self._closed:
+        if self.closed:
             return
+        notes = self.session.take_notes()  # before the state, so that what they tell of shows in it
         if self.session.state is not self.state:
             self._tell_state()
         for picture in self.session.renderer.take():
             self.picture_ready.emit(picture)
-        for note in self.session.take_notes():
+        for note in notes:
             self.noted.emit(note)
         version = self.session.hooks_version
         if version != self._hooks_version:

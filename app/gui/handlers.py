@@ -14,7 +14,7 @@ from PyQt6.QtCore import Qt, QUrl
 from PyQt6.QtGui import QAction, QActionGroup, QDesktopServices
 from PyQt6.QtWidgets import QApplication, QDialog, QFileDialog, QMenu
 
-from framehook.app.gui.actions import Actions
+from framehook.app.gui.actions import SUBMENU_KEYS, Actions
 from framehook.app.gui.dialogs.about import AboutDialog, ShortcutsDialog
 from framehook.app.gui.dialogs.export import ExportDialog
 from framehook.app.gui.dialogs.open_model import OpenModelDialog
@@ -24,7 +24,7 @@ from framehook.app.gui.drops import Drop
 from framehook.app.gui.icons import icon
 from framehook.app.gui.settings_store import RecentKind, Settings, Store, recent_icon, recent_name
 from framehook.app.gui.theme import Theme, apply_theme
-from framehook.app.session.state import Level, Phase, SessionState, TakeKind
+from framehook.app.session.state import Level, Phase, SessionState, Slot, TakeKind
 from framehook.inference.callbacks.overlay import LAYERS, check_layers
 from framehook.inference.errors import FramehookError, one_line
 from framehook.inference.options import Points
@@ -45,8 +45,20 @@ _PLAYABLE: Final = (
     "Videos and pictures (*.mp4 *.m4v *.mov *.mkv *.avi *.webm *.ts *.m3u8 *.jpg *.jpeg *.png *.bmp *.webp);;All files (*)"
 )
 _ROWS: Final = {"JSON lines (*.jsonl)": "jsonl", "CSV (*.csv)": "csv", "MOT (*.txt)": "txt"}
+_DIGITS: Final = 10
+"""Recent entries before this one are chosen by their digit."""
 _TAKES: Final[dict[str, TakeKind]] = {"record": "annotated", "record_original": "original", "save_rows": "rows"}
 _TOOLS: Final = ("draw_line", "draw_area", "edit_zones")
+_LAYERS: Final = {
+    "boxes": "&Boxes",
+    "labels": "&Labels",
+    "confidence": "&Confidence",
+    "trails": "&Trails",
+    "heatmap": "&Heat map",
+    "blur": "Bl&ur",
+    "pixelate": "&Pixelate",
+}
+"""What the menu calls the layers of the overlay, in the order of the panel in which they are tuned."""
 
 
 class Handlers:
@@ -60,7 +72,7 @@ class Handlers:
         self._session = window.bridge.session
         self._actions: Actions = window.actions_by_name
         self._dialogs: dict[str, QDialog] = {}
-        self._demo: Any = None  # the demo clip, while it is open
+        self._demo: Any = None  # the demo clip, from when it is asked for until something else is
         self._demo_seen = False
         self._wishes: dict[str, RecentKind] = {}  # what was to be opened, to be remembered once it is
         self._heading = "", 0.0, -SUCCESSION  # where the last step leads: the slot, the time there, and when it was taken
@@ -75,9 +87,9 @@ class Handlers:
             "open_folder": self._open_folder,
             "settings": self._choose_settings,
             "quit": window.close,
-            "play_pause": self._play_or_pause,
+            "play_pause": self._session.toggle_play,
             "step": self._session.step,
-            "stop": self._session.stop,
+            "stop": self._stop,
             "back": partial(self._jump, -JUMP),
             "forward": partial(self._jump, JUMP),
             "to_start": partial(self._seek, 0.0),
@@ -138,6 +150,8 @@ class Handlers:
 
     def open_spec(self, spec: Any, *, beside: bool = False) -> None:
         """Open a source, and remember it."""
+        if not beside:
+            self._leave_demo()
         self._window.show_picture()
         self._session.open(spec, add=beside)
         if isinstance(spec, str | Path | int):
@@ -160,14 +174,18 @@ class Handlers:
         self._window.show_picture()
         self._session.open(self._demo)
 
-    def _end_demo(self, state: SessionState) -> None:
-        if self._demo is None:
-            return
-        there = any(slot.spec == self._demo for slot in state.slots)
+    def _follow_demo(self, state: SessionState) -> None:
+        """Once it was there, the demo clip may also go otherwise: it is closed, say."""
+        there = self._demo is not None and any(slot.spec == self._demo for slot in state.slots)
         if self._demo_seen and not there:
-            self._demo = None
-            self._session.set_loop(self._loop_before)
+            self._leave_demo()
         self._demo_seen = there
+
+    def _leave_demo(self) -> None:
+        """Something else was asked for: it plays as the user chose before."""
+        if self._demo is not None:
+            self._demo, self._demo_seen = None, False
+            self._session.set_loop(self._loop_before)
 
     def open_several(self, specs: Sequence[Any]) -> None:
         """Open sources side by side; pictures, and more than can be looked at, one after another."""
@@ -256,7 +274,9 @@ class Handlers:
         wanted = spec if spec is not None or model is None else model.spec
         if isinstance(dialog, ExportDialog) and not dialog.is_exporting and (spec or model) and wanted != dialog.spec:
             dialog.close()  # it is about another model
-        self._show_dialog("export", lambda: ExportDialog(self._bridge, self._window, ... if spec is None else spec))
+        self._show_dialog(
+            "export", lambda: ExportDialog(self._bridge, self._window, ... if spec is None else spec, store=self._store)
+        )
 
     def _load_callbacks(self, path: Path) -> None:
         self._session.load_hooks(path)
@@ -274,12 +294,12 @@ class Handlers:
             self._session.snapshot(key, original=self._actions["original"].isChecked())
 
     def _take(self, kind: TakeKind, on: bool) -> None:
-        if not on:
-            self._session.stop_take(kind)
-        elif kind == "rows":
+        if kind != "rows":
+            self._session.toggle_take(kind)
+        elif on:
             self._choose_rows()
         else:
-            self._session.record(original=kind == "original")
+            self._session.stop_take(kind)
         # Until it has begun or ended, which may go wrong, the action stays as it was.
         self._show_state(self._bridge.state)
 
@@ -305,30 +325,30 @@ class Handlers:
 
     # Playing ------------------------------------------------------------------------------------------------------------------
 
-    def _play_or_pause(self) -> None:
-        if self._bridge.state.phase is Phase.PLAYING:
-            self._session.pause()
-        else:
-            self._session.play()
+    def _stop(self) -> None:
+        if not self._demo_seen:  # it does not come any more
+            self._leave_demo()
+        self._session.stop()
 
     def _jump(self, seconds: float) -> None:
         key = self._window.grid.current_key
+        slot = None if key is None else self._bridge.state.slot(key)
         last = None if key is None else self._session.renderer.last(key)
-        if key is None or last is None or last.frame.pts is None:
+        if slot is None or last is None or last.frame.pts is None:
             return
         whose, heading, at = self._heading
         # Steps in quick succession add up: the picture of the one before is not there yet.
         since = time.monotonic() - at
-        start = heading if whose == key and since < SUCCESSION else last.frame.pts
-        self._heading = key, start + seconds, time.monotonic()
-        self._seek(start + seconds)
+        start = heading if whose == slot.key and since < SUCCESSION else last.frame.pts
+        target = _within(slot, start + seconds)
+        self._heading = slot.key, target, time.monotonic()
+        self._seek(target)
 
     def _seek(self, seconds: float) -> None:
         key = self._window.grid.current_key
         slot = None if key is None else self._bridge.state.slot(key)
         if slot is not None and slot.seekable:
-            end = seconds if slot.duration is None else slot.duration
-            self._session.seek(min(max(seconds, 0.0), end), slot.key)
+            self._session.seek(_within(slot, seconds), slot.key)
 
     # Looking ------------------------------------------------------------------------------------------------------------------
 
@@ -440,11 +460,14 @@ class Handlers:
 
     def _fill_menus(self) -> None:
         menus = self._actions.submenus
+        letters: set[str] = set()
         for action in self._window.docks.actions():
+            action.setText(_with_letter(action.text(), letters))
             menus["panels"].addAction(action)
-        for layer in LAYERS:
-            action = QAction(layer.capitalize(), self._window)
+        for layer, title in _LAYERS.items():
+            action = QAction(title, self._window)
             action.setObjectName(f"overlay_{layer}")
+            action.setShortcut(SUBMENU_KEYS[action.objectName()])
             action.setCheckable(True)
             action.triggered.connect(partial(self._set_layer, layer))
             menus["overlay"].addAction(action)
@@ -452,6 +475,7 @@ class Handlers:
         for theme in get_args(Theme):
             action = QAction(f"As the &{theme}" if theme == "system" else f"&{theme.capitalize()}", self._window)
             action.setObjectName(f"theme_{theme}")
+            action.setShortcut(SUBMENU_KEYS[action.objectName()])
             action.setCheckable(True)
             action.triggered.connect(partial(self._choose_theme, theme))
             themes.addAction(action)
@@ -468,12 +492,13 @@ class Handlers:
         menu.clear()
         menu.setToolTipsVisible(True)
         recent = self._store.recent(kind)
-        for text in recent:
+        for number, text in enumerate(recent, 1):
             if kind == "source":
                 sign, title = recent_icon(text), recent_name(text)
             else:
                 sign, title = {"model": "model"}.get(kind, "callbacks"), Path(text).name
-            action = menu.addAction(icon(sign), title.replace("&", "&&"))
+            letter = f"&{number} " if number < _DIGITS else ""
+            action = menu.addAction(icon(sign), letter + title.replace("&", "&&"))
             if action is not None:
                 action.setToolTip(text)
                 action.triggered.connect(lambda _, text=text: use(text))
@@ -492,7 +517,7 @@ class Handlers:
     # What the actions show ----------------------------------------------------------------------------------------------------
 
     def _show_state(self, state: SessionState) -> None:
-        self._end_demo(state)
+        self._follow_demo(state)
         self._remember(state)
         actions = self._actions
         key = self._window.grid.current_key
@@ -536,3 +561,17 @@ class Handlers:
         action = self._actions[name]
         signal = action.toggled if name in (*_TOOLS, "original", "full_screen") else action.triggered
         signal.connect(lambda on: change(on))
+
+
+def _within(slot: Slot, seconds: float) -> float:
+    """The nearest time that a file has."""
+    return max(seconds if slot.duration is None else min(seconds, slot.duration), 0.0)
+
+
+def _with_letter(title: str, taken: set[str]) -> str:
+    """Mark the first letter of a title that chooses no other entry of its menu."""
+    for place, letter in enumerate(title.lower()):
+        if letter.isalpha() and letter not in taken:
+            taken.add(letter)
+            return f"{title[:place]}&{title[place:]}"
+    return title

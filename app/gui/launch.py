@@ -81,14 +81,14 @@ def run_app(
             session.load_hooks(file)
         recent = store.recent("source") if settings.start_with == "last" else []
         window.handlers.open_at_start([*sources] or recent[:1])
-        window.show()
-        signals.close(window)
         with _errors_told(window):
+            window.show()
+            signals.close(window)
             code = app.exec()
-    ended = window.ended
-    # Now, rather than when Python gets to it, which may be after the application is gone.
-    window.deleteLater()
-    app.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+            ended = window.ended
+            # Now, rather than when Python gets to it, which may be after the application is gone.
+            window.deleteLater()
+            app.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
     if leaves and not ended:
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
@@ -166,12 +166,18 @@ class _ClosedBySignals:
 
 @contextmanager
 def _errors_told(window: MainWindow) -> Iterator[None]:
-    """While it lasts, an error in the window's own code is shown in the window; PyQt would end the process otherwise."""
+    """While it lasts, an error in the window's own code is shown in the window; PyQt would end the process otherwise.
+
+    Once the window is closed it is printed.
+    """
+    bridge = window.bridge
 
     def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        window.bridge.report(
-            Level.ERROR, f"unexpected {kind.__name__}: {one_line(error)}; this is a bug, please report it", detail_of(error)
-        )
+        if bridge.closed:
+            before(kind, error, trace)
+        else:
+            said = f"unexpected {kind.__name__}: {one_line(error)}; this is a bug, please report it"
+            bridge.report(Level.ERROR, said, detail_of(error))
 
     before, sys.excepthook = sys.excepthook, tell
     try:

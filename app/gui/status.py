@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import Qt, QTimer
+from PyQt6.QtGui import QPalette
 from PyQt6.QtWidgets import QLabel, QProgressBar, QSizePolicy, QStatusBar, QWidget
 
 from framehook.app.gui.bridge import Bridge
-from framehook.app.session.state import Figures, Phase, SessionState
+from framehook.app.gui.theme import accent, watch
+from framehook.app.session.state import Figures, Phase, SessionState, TakeKind
 
 _NAME: Final = 40
 """Letters of a name that are shown."""
@@ -22,6 +25,13 @@ _PHASES: Final = {
     Phase.ENDED: "Stopped",
     Phase.FAILED: "Stopped by an error",
 }
+_TAKES: Final[dict[TakeKind, str]] = {
+    "annotated": "recording",
+    "original": "recording the original",
+    "rows": "saving rows",
+}
+_TICK_MS: Final = 250
+"""How often it is looked how long something is being saved: no second is left out."""
 
 
 class StatusLine(QStatusBar):
@@ -37,8 +47,14 @@ class StatusLine(QStatusBar):
         self._what.setTextFormat(Qt.TextFormat.PlainText)
         # However long it is, it does not make the window wider.
         self._what.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._dot = QLabel("●")
+        self._dot.setAccessibleName("Something is being saved")
         self._takes = QLabel()
         self._takes.setAccessibleName("What is being saved")
+        self._takes.setToolTip("What is being saved, and for how many minutes and seconds")
+        self._clock = QTimer(self)
+        self._clock.setInterval(_TICK_MS)
+        self._clock.timeout.connect(self._show_takes)
         self._figures = QLabel()
         self._figures.setAccessibleName("Frame rate and latency")
         self._figures.setToolTip("Frames painted a second, and the time from capture to paint: half of them are faster")
@@ -50,11 +66,12 @@ class StatusLine(QStatusBar):
         self._busy.setAccessibleName("Something is under way")
         self._busy.hide()
         self.addWidget(self._what, 1)
-        for widget in (self._takes, self._busy, self._figures):
+        for widget in (self._dot, self._takes, self._busy, self._figures):
             self.addPermanentWidget(widget)
         bridge.state_changed.connect(self._show_state)
         bridge.figures_changed.connect(self._show_figures)
         self._show_state(bridge.state)
+        watch(self, self._colour)
 
     def _show_state(self, state: SessionState) -> None:
         names = sources_in_words(state)
@@ -65,13 +82,25 @@ class StatusLine(QStatusBar):
         self._busy.setVisible(bool(state.busy))
         if state.busy:
             self._what.setText(f"{_sentence(_short(state.busy[-1], 2 * _NAME))}…")
-        going_on = [take.kind for take in state.takes if take.going_on]
-        finishing = any(take.finishing for take in state.takes)
-        words = {"annotated": "recording", "original": "recording the original", "rows": "saving rows"}
-        said = [words[kind] for kind in going_on] + (["completing files"] if finishing else [])
         if state.phase is not Phase.PLAYING:
             self._figures.setText("")
-        self._takes.setText(f"● {_sentence(', '.join(said))}" if said else "")
+        self._show_takes()
+        going_on = any(take.going_on for take in state.takes)
+        if going_on != self._clock.isActive():
+            self._clock.start() if going_on else self._clock.stop()
+
+    def _show_takes(self) -> None:
+        takes = self._bridge.state.takes
+        said = [f"{_TAKES[take.kind]} {_time(time.monotonic() - take.began)}" for take in takes if take.going_on]
+        self._dot.setVisible(bool(said))
+        if any(take.finishing for take in takes):
+            said.append("completing files")
+        self._takes.setText(_sentence(", ".join(said)))
+
+    def _colour(self) -> None:
+        palette = self.palette()
+        palette.setColor(QPalette.ColorRole.WindowText, accent("red", palette))
+        self._dot.setPalette(palette)
 
     def _show_figures(self, figures: Figures) -> None:
         painting = figures.painting
@@ -93,6 +122,11 @@ def _short(text: str, letters: int = _NAME) -> str:
     """A text with its middle left out, where it is long: names differ at their ends."""
     half = letters // 2
     return text if len(text) <= letters else f"{text[:half]}…{text[-half:]}"
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes:02}:{rest:02}"
 
 
 def _sentence(text: str) -> str:

@@ -35,7 +35,7 @@ RECENT_SHOWN: Final = 5
 _WIDTH: Final = 680  # pixels, as far as lines run
 _TWO: Final = 600  # pixels from which on two ways to begin stand side by side
 _SIDE: Final = 20  # pixels left free on both sides
-_NAME: Final = 360  # pixels that the name of something opened before may take
+_NAME: Final = 50  # letters of usual width that a line may take which leads somewhere
 _AROUND: Final = 32  # pixels around the text of such a line and its icon
 _ICON: Final = 28
 _LOGO: Final = 40
@@ -122,7 +122,7 @@ class WelcomeScreen(QScrollArea):
         other = self._other = _Link("add", "Screens, other cameras and a test scene…")
         other.setToolTip("Choose among everything that can be opened, with a preview")
         other.clicked.connect(self.other_requested)
-        train = self._train = _Link("performance", "Train a model on pictures of your own…")
+        train = self._train = _Link("train", "Train a model on pictures of your own…")
         train.setToolTip("Choose a dataset, watch a model learn, and run it here")
         train.clicked.connect(self.train_requested)
         links = QVBoxLayout()
@@ -268,7 +268,8 @@ class BigButton(QPushButton):
         super().__init__()
         self._sign = sign
         self._picture = QLabel()
-        self._title = QLabel()
+        self._title = _wrapped("")
+        self._title.setTextFormat(Qt.TextFormat.RichText)
         self._more = _wrapped("")
         words = QVBoxLayout()
         words.setSpacing(1)
@@ -339,7 +340,8 @@ class _Link(QToolButton):
 
     def fit(self, width: int) -> None:
         """Be no wider than `width` pixels."""
-        room = min(_NAME, width - self.iconSize().width() - _AROUND)
-        text = self.fontMetrics().elidedText(self._whole, Qt.TextElideMode.ElideMiddle, room)
+        metrics = self.fontMetrics()
+        room = min(_NAME * metrics.averageCharWidth(), width - self.iconSize().width() - _AROUND)
+        text = metrics.elidedText(self._whole, Qt.TextElideMode.ElideMiddle, room)
         if text != self.text():
             self.setText(text)

@@ -72,6 +72,8 @@ class MainWindow(QMainWindow):
         self.ended = False
         self._arranged = False
         self._asked_for_welcome = False
+        self._was_in_middle = False
+        self.bridge.state_changed.connect(self._remember_focus)  # before the views, which go with their sources
         self.grid = GridView(self.bridge)
         self._welcome = WelcomeScreen(self.bridge, store)
         self._stack = QStackedWidget()
@@ -90,13 +92,14 @@ class MainWindow(QMainWindow):
 
         self.tuning = TuningPanel(self.bridge)
         self.zones = ZonesPanel(self.bridge)
+        self.objects = ObjectsPanel(self.bridge)
         self.callbacks = CallbacksPanel(self.bridge)
         self.training = TrainingPanel(self.bridge, store)
-        self._docks = Docks(self)
+        self._docks = Docks(self, self._focus_middle)
         right, bottom = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
         self._docks.add("Tuning", self.tuning, right, "Alt+1")
         self._docks.add("Zones", self.zones, right, "Alt+2")
-        self._docks.add("Objects", ObjectsPanel(self.bridge), bottom, "Alt+3")
+        self._docks.add("Objects", self.objects, bottom, "Alt+3")
         self._docks.add("Performance", PerformancePanel(self.bridge), bottom, "Alt+4")
         self._docks.add("Callbacks", self.callbacks, bottom, "Alt+5")
         self._docks.add("Log", LogPanel(self.bridge), bottom, "Alt+6")
@@ -157,7 +160,7 @@ class MainWindow(QMainWindow):
         if not self._arranged:  # sizes are not known before
             self._arranged = True
             self.arrange()
-        self._stack.currentWidget().setFocus()  # type: ignore[union-attr]  # there is always one
+        self._focus_middle()
 
     def changeEvent(self, event: QEvent | None) -> None:
         super().changeEvent(event)
@@ -168,6 +171,8 @@ class MainWindow(QMainWindow):
         """What nothing in it had a use for."""
         if event is None or event.key() != Qt.Key.Key_Escape:
             super().keyPressEvent(event)
+        elif self._messages.isVisible():
+            self._messages.close_message()
         elif self._asked_for_welcome:
             self.show_picture()
         elif self.isFullScreen():
@@ -211,6 +216,7 @@ class MainWindow(QMainWindow):
         for panel in (self._transport, self.zones):
             self.grid.current_changed.connect(panel.show_slot)
         self.grid.current_changed.connect(self._focus_picture)
+        self.objects.follow_requested.connect(self._follow_chosen)
         self.tuning.original_toggled.connect(self.actions_by_name["original"].setChecked)
         self.actions_by_name["original"].toggled.connect(self.tuning.original.setChecked)
 
@@ -229,18 +235,39 @@ class MainWindow(QMainWindow):
         self.actions_by_name["welcome"].setEnabled(has_sources)
         shown = self.grid if picture else self._welcome
         if shown is not self._stack.currentWidget():
-            focus = QApplication.focusWidget()
-            here = focus is None or self._stack.isAncestorOf(focus)
+            held = self._was_in_middle or self._is_in_middle()
             self._stack.setCurrentWidget(shown)
-            if here:
+            if held:
                 shown.setFocus()  # so that the keys of the picture work
+        self._was_in_middle = False
         names = sources_in_words(state)
         self.setWindowTitle(f"{names} – Framehook" if names else "Framehook")  # noqa: RUF001 - a dash
+
+    def _is_in_middle(self) -> bool:
+        focus = QApplication.focusWidget()
+        return focus is None or self._stack.isAncestorOf(focus)
+
+    def _remember_focus(self, _: SessionState) -> None:
+        """Remember whether the picture has the keyboard: when it goes, Qt gives that to whatever comes next in the window."""
+        self._was_in_middle = self._is_in_middle()
+
+    def _focus_middle(self) -> None:
+        """Give the keyboard to the picture, or to what stands in its place."""
+        shown = self._stack.currentWidget()
+        if shown is not None:
+            shown.setFocus()
 
     def _focus_picture(self, key: str | None) -> None:
         """Give the keyboard to what was opened, or is left, so that the keys of the picture work; not while somebody types."""
         if key is not None and not isinstance(self.focusWidget(), QLineEdit | QAbstractSpinBox):
             self.grid.setFocus()
+
+    def _follow_chosen(self) -> None:
+        follow = self.actions_by_name["follow"]
+        if follow.isEnabled():
+            follow.trigger()
+        else:
+            self._messages.show_message(Level.INFO, "Only objects with an id can be followed: turn tracking on")
 
     def _show_note(self, note: Note) -> None:
         if note.level is not Level.INFO or note.text.startswith("Saved"):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final
 
-from PyQt6.QtCore import PYQT_VERSION_STR, QT_VERSION_STR, Qt
+from PyQt6.QtCore import PYQT_VERSION_STR, QT_VERSION_STR, QSize, Qt
 from PyQt6.QtGui import QAction, QKeySequence
 from PyQt6.QtWidgets import QDialog, QDialogButtonBox, QHeaderView, QLabel, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
 
@@ -16,6 +16,9 @@ from framehook.app.gui.actions import MENUS, Spec
 from framehook.app.gui.bridge import Bridge
 from framehook.app.gui.icons import without_icons
 
+_LETTERS: Final = 90
+"""Of usual width that fit into a line of the shortcuts."""
+_ACTION: Final = 1
 _IN_THE_PICTURE: Final = {
     "Zoom in and out, fit": "+, -, 0",
     "Move the picture that is zoomed in, or go to the next view": "Arrow keys",
@@ -61,7 +64,9 @@ class ShortcutsDialog(QDialog):
         """List them; `panels` show and hide the panels."""
         super().__init__(parent)
         self.setWindowTitle("Keyboard shortcuts")
-        self.resize(620, 560)
+        screen = self.screen()
+        size = QSize(self.fontMetrics().averageCharWidth() * _LETTERS, 560)
+        self.resize(size if screen is None else size.boundedTo(screen.availableSize()))
         rows = [
             (title.replace("&", ""), each.text.replace("&", ""), _keys(each))
             for title, entries in MENUS.items()
@@ -74,6 +79,8 @@ class ShortcutsDialog(QDialog):
         table = QTableWidget(len(rows), 3)
         table.setAccessibleName("Keyboard shortcuts")
         table.setHorizontalHeaderLabels(["Menu", "Action", "Keys"])
+        table.setTabKeyNavigation(False)
+        table.setHorizontalScrollMode(QTableWidget.ScrollMode.ScrollPerPixel)
         table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         for row, texts in enumerate(rows):
@@ -82,8 +89,9 @@ class ShortcutsDialog(QDialog):
         numbers, header = table.verticalHeader(), table.horizontalHeader()
         if numbers is not None and header is not None:
             numbers.hide()
+            numbers.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
             header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-            header.setStretchLastSection(True)
+            header.setSectionResizeMode(_ACTION, QHeaderView.ResizeMode.Stretch)  # its texts are long: they wrap
         buttons = without_icons(QDialogButtonBox(QDialogButtonBox.StandardButton.Close))
         buttons.rejected.connect(self.reject)
         column_box = QVBoxLayout(self)

@@ -9,9 +9,19 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from PyQt6.QtCore import QAbstractTableModel, QItemSelectionModel, QModelIndex, Qt
-from PyQt6.QtGui import QAction, QColor, QGuiApplication, QKeySequence, QResizeEvent, QShowEvent
-from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QLineEdit, QSizePolicy, QTableView, QVBoxLayout, QWidget
+from PyQt6.QtCore import QAbstractTableModel, QItemSelectionModel, QModelIndex, Qt, pyqtSignal
+from PyQt6.QtGui import QAction, QColor, QGuiApplication, QKeyEvent, QKeySequence, QPalette, QResizeEvent, QShowEvent
+from PyQt6.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QLineEdit,
+    QSizePolicy,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
 
 from framehook.app.gui.bridge import Bridge
 from framehook.app.gui.panels.paced import Paced
@@ -59,6 +69,10 @@ _MIDDLE: Final = Qt.AlignmentFlag.AlignCenter
 _LEFT: Final = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 _NOTHING: Final = "-"
 _NO_OBJECTS: Final = "No objects"
+_WHOLE_ROW: Final = QItemSelectionModel.SelectionFlag.ClearAndSelect | QItemSelectionModel.SelectionFlag.Rows
+_STEPS: Final = (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown)
+_ENDS: Final = (Qt.Key.Key_Home, Qt.Key.Key_End)
+_FOLLOW: Final = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +140,8 @@ class ObjectTable(QAbstractTableModel):
         if role == Qt.ItemDataRole.DecorationRole and index.column() == _ID:
             number = self._shown[index.row()].key[1]
             return None if number is None else _COLOURS[number % len(_COLOURS)]
+        if role == Qt.ItemDataRole.ToolTipRole and index.column() == _SOURCE:  # it may be cut short
+            return text_of(self._shown[index.row()], _SOURCE)
         return None
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -156,6 +172,11 @@ class ObjectTable(QAbstractTableModel):
         """Show only objects of whose class the text is a part, or whose id it is; commas stand between several."""
         self._filter = tuple(part for part in (part.strip().casefold() for part in text.split(",")) if part)
         self._update()
+
+    @property
+    def filtered(self) -> int:
+        """How many objects there are that the filter does not let pass."""
+        return len(self._all) - len(self._shown)
 
     def row(self, number: int) -> Row:
         """A row of the table as it is shown."""
@@ -234,27 +255,104 @@ def as_csv(rows: Iterable[Row]) -> str:
 
 
 class _Table(QTableView):
-    """Its columns fill its width: the class, of which nobody knows how long it is, takes what the others leave."""
+    """Its columns fill its width: the source and the class, of which nobody knows how long they are, share what is left.
+
+    By keys: the arrows begin with the current row, Home and End go to the first and the last, and Escape selects none.
+    """
+
+    follow_requested = pyqtSignal()
+    """Return was pressed on an object, which is selected."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.least = 0
-        """Pixels that the class needs; where there are not that many, the table scrolls."""
+        self.least = {_SOURCE: 0, _CLASS: 0}
+        """Pixels that these columns need; where there are not that many, the table scrolls."""
+        self._source = 0  # pixels that the longest name takes
+        self._source_given = False  # the user gave it its width
+        self._filling = False
+        self._hint = QLabel()
+        self._hint.setAlignment(_MIDDLE)
+        self._hint.setWordWrap(True)
+        self._hint.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self._hint.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        column = QVBoxLayout(self.viewport())
+        column.addWidget(self._hint)
 
-    def fill(self, resized: int | None = None) -> None:
-        """Fit the class to what is left; a width that the user has just given it stays."""
+    def explain(self, hint: str) -> None:
+        """Say why there are no rows, in their place; with an empty text, nothing."""
+        if hint != self._hint.text():
+            self._hint.setText(hint)
+            self._hint.setVisible(bool(hint))
+            self.setAccessibleDescription(hint)
+
+    def make_room(self, sources: Iterable[str]) -> None:
+        """Make the source wide enough for these names, as far as there is room."""
+        self._source = max((self.fontMetrics().horizontalAdvance(name) + 12 for name in sources), default=0)
+        self.fill()
+
+    def fill(self, resized: int | None = None, before: int = 0, now: int = 0) -> None:
+        """Fit the source and the class to what is left; a width that the user has just given one stays.
+
+        Args:
+            resized: The column whose width has just changed, or None.
+            before: Its width before, 0 where it was hidden.
+            now: Its width now, likewise.
+        """
         columns, viewport = self.horizontalHeader(), self.viewport()
-        if resized != _CLASS and columns is not None and viewport is not None:
-            others = columns.length() - columns.sectionSize(_CLASS)
-            columns.resizeSection(_CLASS, max(self.least, viewport.width() - others))
+        if self._filling or resized == _CLASS or columns is None or viewport is None:
+            return
+        if resized == _SOURCE:
+            if not before or not now:  # it is being hidden or shown, and still counts as what it was
+                return
+            self._source_given = True
+        room = viewport.width() - columns.length() + columns.sectionSize(_CLASS)
+        self._filling = True
+        try:
+            if not self._source_given and not columns.isSectionHidden(_SOURCE):
+                room += columns.sectionSize(_SOURCE)
+                spare = max(room - sum(self.least.values()), 0)
+                width = min(max(self._source, self.least[_SOURCE]), self.least[_SOURCE] + spare // 2)
+                columns.resizeSection(_SOURCE, width)
+                room -= width
+            columns.resizeSection(_CLASS, max(self.least[_CLASS], room))
+        finally:
+            self._filling = False
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)
         self.fill()
 
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        selection, model = self.selectionModel(), self.model()
+        if event is None or selection is None or model is None:
+            return
+        key, rows, nothing = event.key(), model.rowCount(), not selection.hasSelection()
+        plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
+        if not plain or not rows or (nothing and key == Qt.Key.Key_Escape):
+            super().keyPressEvent(event)
+        elif key == Qt.Key.Key_Escape:
+            selection.clearSelection()
+        elif key in _ENDS:
+            self._go_to(0 if key == Qt.Key.Key_Home else rows - 1)
+        elif key in _FOLLOW or (nothing and key in _STEPS):
+            if nothing:
+                self._go_to(max(self.currentIndex().row(), 0))
+            if key in _FOLLOW:
+                self.follow_requested.emit()
+        else:
+            super().keyPressEvent(event)
+
+    def _go_to(self, row: int) -> None:
+        selection, model = self.selectionModel(), self.model()
+        if selection is not None and model is not None:
+            selection.setCurrentIndex(model.index(row, max(self.currentIndex().column(), _ID)), _WHOLE_ROW)
+
 
 class ObjectsPanel(QWidget):
     """The objects in the newest pictures of all slots, with a filter, and their number by class."""
+
+    follow_requested = pyqtSignal()
+    """The object that is selected is to be followed; it has no id where none is chosen."""
 
     def __init__(self, bridge: Bridge) -> None:
         """Listen to a bridge."""
@@ -275,14 +373,20 @@ class ObjectsPanel(QWidget):
         self.filter.setToolTip("Show only objects of this class or id; commas stand between several, as in: person, 12")
         self.filter.setAccessibleName("Filter objects")
         self.filter.setClearButtonEnabled(True)
+        self.filter.setMinimumWidth(self.filter.fontMetrics().averageCharWidth() * 18)
+        self.filter.setMaximumWidth(self.filter.fontMetrics().averageCharWidth() * 36)
         self.table = _Table()
         self.model = ObjectTable()
         self._set_up_table()
 
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
-        for part in (self.counts, self.filter, self.table):
-            layout.addWidget(part)
+        line = QHBoxLayout()
+        line.addWidget(self.filter, 1)
+        line.addWidget(self.counts, 2)
+        layout.addLayout(line)
+        layout.addWidget(self.table)
+        self.setFocusProxy(self.table)
 
         self.filter.textChanged.connect(self._filter)
         bridge.picture_ready.connect(self._take)
@@ -300,6 +404,7 @@ class ObjectsPanel(QWidget):
         table.setAlternatingRowColors(True)
         table.setShowGrid(False)
         table.setWordWrap(False)
+        table.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # names of sources differ at their ends
         table.setTabKeyNavigation(False)
         table.setCornerButtonEnabled(False)
         rows, columns = table.verticalHeader(), table.horizontalHeader()
@@ -318,8 +423,8 @@ class ObjectsPanel(QWidget):
             title = metrics.horizontalAdvance(column.title) + 26
             width = max(title, metrics.horizontalAdvance(column.wide) + swatch + 12)
             table.setColumnWidth(number, width)
-            if number == _CLASS:
-                table.least = width
+            if number in table.least:
+                table.least[number] = width
         columns.sectionResized.connect(table.fill)
         table.setSortingEnabled(True)
         table.sortByColumn(_ID, Qt.SortOrder.AscendingOrder)
@@ -333,7 +438,10 @@ class ObjectsPanel(QWidget):
         table.addAction(copy)
         table.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
         keys = copy.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-        table.setToolTip(f"Select an object to mark it in the picture; {keys} copies what is selected as CSV")
+        table.setToolTip(
+            f"Select an object to mark it in the picture; Return follows it, Esc lets it go, {keys} copies the selected as CSV"
+        )
+        table.follow_requested.connect(self.follow_requested)
 
     def copy(self) -> None:
         """Put the selected rows onto the clipboard as CSV; all rows where none is selected."""
@@ -353,9 +461,10 @@ class ObjectsPanel(QWidget):
 
     def _follow(self, state: SessionState) -> None:
         self.table.setColumnHidden(_SOURCE, len(state.slots) < 2)
-        self.table.fill()
+        self.table.make_room(slot.name for slot in state.slots)
         keys = {slot.key for slot in state.slots}
         self._newest = {key: result for key, result in self._newest.items() if key in keys}
+        self._explain()
         if self.isVisible():
             self._paced.ask()
 
@@ -367,9 +476,29 @@ class ObjectsPanel(QWidget):
                 rows += rows_of(slot.key, slot.name, result)
         self._change(lambda: self.model.show(rows))
         self._count(rows)
+        self._explain()
 
     def _filter(self, text: str) -> None:
         self._change(lambda: self.model.keep(text))
+        self._explain()
+
+    def _explain(self) -> None:
+        """Say in place of the rows why there are none, and what to do."""
+        state, filtered = self._bridge.state, self.model.filtered
+        if self.model.rowCount():
+            hint = ""
+        elif not state.slots:
+            hint = "Nothing is open. Open a source, and what is found in it stands here."
+        elif filtered:
+            objects = "The one object there is does" if filtered == 1 else f"All {filtered} objects do"
+            hint = f"{objects} not pass the filter. Clear it to see {'it' if filtered == 1 else 'them'}."
+        elif not self._newest:
+            hint = "No picture has come yet."
+        elif state.options.classes:
+            hint = "Nothing is found in the picture. Lower the confidence, or choose more classes, in the panel Tuning."
+        else:
+            hint = "Nothing is found in the picture. Lower the confidence in the panel Tuning to find more."
+        self.table.explain(hint)
 
     def _change(self, change: Callable[[], None]) -> None:
         """Change the table without the user having selected anything."""
@@ -436,13 +565,12 @@ class ObjectsPanel(QWidget):
             selection.clearSelection()
             return
         index = self.model.index(row, _ID)
-        whole_row = QItemSelectionModel.SelectionFlag.ClearAndSelect | QItemSelectionModel.SelectionFlag.Rows
         if not scroll:
-            selection.select(index, whole_row)
+            selection.select(index, _WHOLE_ROW)
             return
         sideways = self.table.horizontalScrollBar()
         assert sideways is not None
         where = sideways.value()
-        selection.setCurrentIndex(index, whole_row)
+        selection.setCurrentIndex(index, _WHOLE_ROW)
         self.table.scrollTo(index)
         sideways.setValue(where)

@@ -408,7 +408,7 @@ def test_recordings_stay_pressed_until_they_are_ended_also_over_the_end_of_a_fil
     for name in names:
         press(window, name)
     until(lambda: all(is_on(window, name) for name in names))
-    until(lambda: "● Recording, recording the original" in status(window))
+    until(lambda: re.search(r"● Recording 00:\d\d, recording the original 00:\d\d", status(window)))
     until(lambda: status(window).startswith("Stopped"))
     for name in names:
         assert is_on(window, name)
@@ -450,7 +450,7 @@ def test_rows_are_saved_under_a_name_with_or_without_its_ending(window, typed, f
     field.setText(typed)
     QTest.keyClick(field, Qt.Key.Key_Return)
     until(lambda: is_on(window, "save_rows"))
-    assert "● Saving rows" in status(window)
+    assert "● Saving rows 00:" in status(window)
     rows = window.bridge.session.folder / written
     until(lambda: rows.is_file() and rows.stat().st_size > 0)
     press(window, "save_rows")
@@ -803,6 +803,10 @@ def test_panels_are_hidden_and_put_back(window):
     for number, title in enumerate(titles, 1):
         action = entry(menu, title)
         assert action.isChecked()
+        if not window.docks.panel(title).isAncestorOf(window.focusWidget() or window):
+            press_keys(window, f"Alt+{number}")  # it comes to the front, and has the keyboard
+            assert action.isChecked()
+            assert window.docks.panel(title).isAncestorOf(window.focusWidget())
         press_keys(window, f"Alt+{number}")
         assert not action.isChecked()
         assert window.docks.panel(title).isHidden()
@@ -853,6 +857,7 @@ def test_tracking_is_switched(window):
 
 @exercises("draw_line", "draw_area", "edit_zones", "reset_zones", "clear_zones")
 def test_zones_are_drawn_edited_counted_anew_deleted_and_brought_back(window):
+    window.docks.show_panel("Zones")
     open_source(window, LIVE)
     view, tree = views(window)[0], window.zones.findChild(QTreeWidget)
     zones = lambda: {tree.topLevelItem(row).text(0): tree.topLevelItem(row).text(1) for row in range(tree.topLevelItemCount())}  # noqa: E731
@@ -895,6 +900,7 @@ def test_files_of_callbacks_are_loaded_changed_and_loaded_again(window, tmp_path
         parents = [model.index(row, 0) for row in range(model.rowCount())]
         return {model.index(row, 0, parent).data() for parent in parents for row in range(model.rowCount(parent))}
 
+    window.docks.show_panel("Callbacks")
     file = tmp_path / "mine.py"
     file.write_text("def on_predict_batch_end(predictor):\n    pass\n")
     assert not can(window, "reload_callbacks")

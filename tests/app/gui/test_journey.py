@@ -70,6 +70,7 @@ def test_a_newcomer_gets_from_the_first_screen_to_recordings_without_a_warning(m
         press(window, "less_confident")
         assert confidence.value() == pytest.approx(before - 0.05)
 
+        window.docks.show_panel("Zones")
         press(window, "draw_line")
         view = views(window)[0]
         until(lambda: view.mapping is not None)

@@ -233,6 +233,46 @@ QTimer.singleShot(0, fail)
     )
 
 
+def test_an_error_while_the_window_appears_is_told_in_the_log(open_window):
+    broken = """
+from PyQt6.QtCore import QEvent, QObject
+class Broken(QObject):
+    def eventFilter(self, watched, event):
+        if event.type() == QEvent.Type.Show and watched.objectName() == "framehook":
+            application().removeEventFilter(self)
+            watched.bridge.noted.connect(lambda note: "is a bug" in note.text and (print(note.text), mark("told")))
+            raise RuntimeError("it cannot appear")
+        return False
+broken = Broken()
+application().installEventFilter(broken)
+"""
+    window = open_window(LIVE, more=broken)
+    window.saw("told")
+    window.saw("playing")
+    code, out, err = window.end()
+    told = "unexpected RuntimeError: it cannot appear; this is a bug, please report it"
+    assert (code, out, err) == (0, f"{told}\nclosed with 0\n", "")
+
+
+def test_an_error_while_the_window_is_taken_apart_is_printed_and_ends_no_program(open_window):
+    broken = """
+from PyQt6.QtCore import QEvent, QObject
+class Broken(QObject):
+    def eventFilter(self, watched, event):
+        if event.type() == QEvent.Type.DeferredDelete and watched.objectName() == "framehook":
+            application().removeEventFilter(self)
+            raise RuntimeError("it cannot go")
+        return False
+broken = Broken()
+application().installEventFilter(broken)
+"""
+    window = open_window(LIVE, more=broken)
+    window.saw("playing")
+    code, out, err = window.end()
+    assert (code, out) == (0, "closed with 0\n")
+    assert err.rstrip().endswith("RuntimeError: it cannot go")
+
+
 def test_a_source_that_is_not_there_is_told_in_the_window_which_stays(open_window):
     look = """
 from PyQt6.QtWidgets import QWidget

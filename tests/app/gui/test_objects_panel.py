@@ -7,6 +7,7 @@ from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import QLabel, QLineEdit, QTableView
 
 from framehook.app.gui.panels.objects import ObjectsPanel
+from framehook.inference.options import PredictOptions
 
 from .conftest import WAIT
 from .panel_scenes import open_and_watch, picture, quick_model, shown, slot, tell
@@ -87,6 +88,7 @@ def test_what_has_no_track_and_no_known_motion_is_a_row_too(qtbot, bridge, panel
 def test_the_source_is_named_where_there_are_several(qtbot, bridge, panel):
     source = COLUMNS.index("Source")
     assert table_of(panel).isColumnHidden(source)
+    assert table_of(panel).horizontalHeader().sectionViewportPosition(COLUMNS.index("Id")) == 0
     door, yard = slot("1", "door"), slot("2", "yard")
     tell(bridge, slots=(door, yard))
     assert not table_of(panel).isColumnHidden(source)
@@ -95,6 +97,7 @@ def test_the_source_is_named_where_there_are_several(qtbot, bridge, panel):
     qtbot.waitUntil(lambda: column(panel, "Source") == ["door", "yard"], timeout=WAIT)
     tell(bridge, slots=(yard,))
     qtbot.waitUntil(lambda: column(panel, "Confidence") == ["0.60"], timeout=WAIT)
+    assert table_of(panel).columnViewportPosition(COLUMNS.index("Id")) == 0  # nothing is left where it was
 
 
 def test_numbers_are_sorted_as_numbers_and_what_is_unknown_comes_last(qtbot, bridge, panel):
@@ -181,6 +184,7 @@ def test_the_table_does_not_scroll_by_itself(qtbot, bridge, panel):
     many = [(number, 0, 0.5, number, 10) for number in range(60)]
     show(qtbot, panel, bridge, *many)
     bar = table_of(panel).verticalScrollBar()
+    qtbot.waitUntil(lambda: bar.maximum() > 20, timeout=WAIT)  # the view takes rows in with a delay
     bar.setValue(20)
     show(qtbot, panel, bridge, *[(number, 0, 0.5, number + 1, 10) for number, *_ in many], (60, 1, 0.3, 1, 1))
     assert bar.value() == 20
@@ -245,3 +249,84 @@ def test_the_columns_fill_the_table_and_none_is_too_narrow(qtbot, bridge, panel,
         assert header.length() == table.viewport().width()
         header.resizeSection(COLUMNS.index("Width"), 90)
         assert header.length() == table.viewport().width()
+
+
+def test_a_long_name_of_a_source_gets_its_share_of_what_is_left(qtbot, bridge, panel):
+    tell(bridge, slots=(slot("1", "a_camera_above_the_northern_entrance.mp4"), slot("2", "yard")))
+    source, name = (COLUMNS.index(title) for title in ("Source", "Class"))
+    header, metrics = table_of(panel).horizontalHeader(), table_of(panel).fontMetrics()
+    panel.resize(1400, 300)
+    qtbot.waitUntil(lambda: header.length() == table_of(panel).viewport().width() > 1300, timeout=WAIT)
+    assert header.sectionSize(source) >= metrics.horizontalAdvance("a_camera_above_the_northern_entrance.mp4")
+    assert header.sectionSize(name) > metrics.horizontalAdvance("motorcycle")
+    header.resizeSection(source, 150)
+    panel.resize(1300, 300)
+    qtbot.waitUntil(lambda: header.length() == table_of(panel).viewport().width() < 1300, timeout=WAIT)
+    assert header.sectionSize(source) == 150
+    bridge.picture_ready.emit(picture((4, 0, 0.5, 1, 1), of=slot("1", "a_camera_above_the_northern_entrance.mp4")))
+    qtbot.waitUntil(lambda: bool(rows(panel)), timeout=WAIT)
+    tip = table_of(panel).model().index(0, source).data(Qt.ItemDataRole.ToolTipRole)
+    assert tip == "a_camera_above_the_northern_entrance.mp4"
+
+
+def test_the_arrows_select_the_current_row_first_and_escape_none(qtbot, bridge, panel):
+    show(qtbot, panel, bridge, *THREE)
+    panel.activateWindow()
+    panel.setFocus(Qt.FocusReason.TabFocusReason)
+    table = table_of(panel)
+    qtbot.waitUntil(table.hasFocus, timeout=WAIT)
+    assert bridge.selected is None  # to come by with Tab chooses nothing
+    chosen = []
+    for key in (Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_End, Qt.Key.Key_Home, Qt.Key.Key_Escape, Qt.Key.Key_Up):
+        qtbot.keyClick(table, key)
+        chosen.append(None if bridge.selected is None else bridge.selected[1])
+    assert chosen == [1, 7, 10, 1, None, 1]
+
+
+@pytest.mark.parametrize("key", [Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End])
+def test_the_only_row_is_selected_by_any_of_the_arrows(qtbot, bridge, panel, key):
+    show(qtbot, panel, bridge, THREE[0])
+    panel.setFocus(Qt.FocusReason.TabFocusReason)
+    qtbot.keyClick(table_of(panel), key)
+    assert bridge.selected == ("1", 7)
+    assert selected(panel) == [0]
+
+
+def test_return_asks_for_what_is_selected_or_current_to_be_followed(qtbot, bridge, panel):
+    show(qtbot, panel, bridge, *THREE)
+    panel.setFocus(Qt.FocusReason.TabFocusReason)
+    with qtbot.waitSignal(panel.follow_requested):
+        qtbot.keyClick(table_of(panel), Qt.Key.Key_Return)
+    assert bridge.selected == ("1", 1)
+    qtbot.keyClick(table_of(panel), Qt.Key.Key_Down)
+    with qtbot.waitSignal(panel.follow_requested):
+        qtbot.keyClick(table_of(panel), Qt.Key.Key_Enter)
+    assert bridge.selected == ("1", 7)
+
+
+def test_why_there_are_no_rows_is_said_in_their_place(qtbot, bridge, panel):
+    def said():
+        return " ".join(label.text() for label in table_of(panel).findChildren(QLabel) if label.isVisible())
+
+    assert said() == "No picture has come yet."
+    bridge.picture_ready.emit(picture())
+    qtbot.waitUntil(lambda: "Lower the confidence" in said(), timeout=WAIT)
+    assert table_of(panel).accessibleDescription() == said()
+    show(qtbot, panel, bridge, *THREE)
+    assert said() == ""
+    qtbot.keyClicks(panel.findChild(QLineEdit), "cat")
+    assert said() == "All 3 objects do not pass the filter. Clear it to see them."
+    panel.findChild(QLineEdit).clear()
+    assert said() == ""
+    tell(bridge, slots=(slot(),), options=PredictOptions(classes=(1,)))
+    bridge.picture_ready.emit(picture())
+    qtbot.waitUntil(lambda: "choose more classes" in said(), timeout=WAIT)
+    tell(bridge)
+    qtbot.waitUntil(lambda: said().startswith("Nothing is open."), timeout=WAIT)
+
+
+def test_the_filter_and_the_counts_stand_in_one_line(qtbot, bridge, panel):
+    show(qtbot, panel, bridge, *THREE)
+    label = next(each for each in panel.findChildren(QLabel) if each.accessibleName() == "Objects by class")
+    line = panel.findChild(QLineEdit)
+    assert abs(label.geometry().center().y() - line.geometry().center().y()) <= 2

@@ -196,3 +196,22 @@ def test_it_is_dark_where_the_app_is(show, qapp):
     apply_theme(qapp, "dark")
     qapp.processEvents()
     assert screen.grab().toImage().pixelColor(3, 3).lightness() < light - 100
+
+
+def test_no_title_is_cut_off_in_a_large_font(show, qapp):
+    before = qapp.font()
+    large = qapp.font()
+    large.setPointSizeF(18)
+    qapp.setFont(large)
+    try:
+        screen = show(size=(720, 560))
+        qapp.processEvents()  # the layout settles
+        for label in screen.findChildren(QLabel):
+            if label.isVisible() and label.text():
+                needed = label.heightForWidth(label.width()) if label.wordWrap() else label.sizeHint().height()
+                assert label.height() >= needed, label.text()
+                assert label.width() >= label.minimumSizeHint().width(), label.text()
+        other = buttons(screen)["Screens, other cameras and a test scene…"]
+        assert other.text() == other.accessibleName()
+    finally:
+        qapp.setFont(before)

@@ -1,5 +1,6 @@
 """The window as a whole: what it remembers, what fits into it, and what it makes of faults."""
 
+import re
 import resource
 import signal
 import sys
@@ -15,6 +16,7 @@ from PyQt6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDialog,
+    QLabel,
     QLineEdit,
     QMainWindow,
     QPushButton,
@@ -27,7 +29,9 @@ from PyQt6.QtWidgets import (
 
 from framehook.app.gui.settings_store import Settings, Store
 from framehook.app.gui.theme import apply_theme
+from framehook.app.gui.welcome import WelcomeScreen
 from framehook.app.gui.window import MainWindow
+from framehook.app.session.state import Level
 from framehook.inference.sources import Source
 from framehook.inference.sources import open_source as open_one
 from tests.servers.mjpeg import Fault, MjpegServer
@@ -38,6 +42,7 @@ from .window_scenes import (
     FILE,
     LIVE,
     clock,
+    dialog,
     dialogs,
     frames_of,
     is_on,
@@ -170,6 +175,67 @@ def test_damaged_settings_are_no_hindrance(qtbot, tmp_path, damage):
     assert window.ended
 
 
+def test_closing_the_last_source_gives_the_keyboard_to_the_first_screen(window):
+    open_source(window, FILE)
+    until(lambda: views(window)[0].hasFocus())
+    window.messages.show_message(Level.ERROR, "the disk is full")
+    press(window, "close_source")
+    until(lambda: not views(window))
+    assert window.findChild(WelcomeScreen).isAncestorOf(QApplication.focusWidget())
+    assert message(window) == "Error: the disk is full"
+
+
+def test_escape_in_the_picture_closes_the_message_that_is_shown(window):
+    open_source(window, FILE)
+    until(lambda: views(window)[0].hasFocus())
+    for text in ("the disk is full", "the door is lost"):
+        window.messages.show_message(Level.ERROR, text)
+    press_keys(window, "Esc")
+    assert message(window) == "Error: the disk is full"
+    press_keys(window, "Esc")
+    assert message(window) == ""
+    assert views(window)[0].hasFocus()
+
+
+def test_return_in_the_objects_follows_the_chosen_one_and_escape_lets_it_go(window):
+    open_source(window, LIVE)
+    until(lambda: objects(window) and objects(window)[0][1].isdigit())
+    press_keys(window, "Alt+3")
+    press_keys(window, "Return")
+    until(lambda: is_on(window, "follow") and views(window)[0].following)
+    press_keys(window, "Esc")
+    until(lambda: not is_on(window, "follow"))
+    assert window.bridge.selected is None
+
+
+def test_return_on_an_object_without_an_id_says_what_to_do(window):
+    window.bridge.session.update(tracker=None)
+    open_source(window, LIVE)
+    until(lambda: objects(window) and not objects(window)[0][1].isdigit())
+    press_keys(window, "Alt+3")
+    press_keys(window, "Return")
+    assert message(window) == "Note: Only objects with an id can be followed: turn tracking on"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_recording_is_told_by_a_red_dot_and_how_long_it_goes_on(window, qapp, theme):
+    apply_theme(qapp, theme)
+    open_source(window, FILE)
+    (dot,) = [each for each in window.statusBar().findChildren(QLabel) if each.text() == "●"]
+    assert not dot.isVisible()
+    press(window, "record")
+    press(window, "save_rows")
+    dialog().fileSelected.emit(str(window.bridge.session.folder / "found.jsonl"))
+    dialog().reject()
+    until(lambda: re.search(r"● Recording 00:\d\d, saving rows 00:\d\d", status(window)))
+    until(lambda: "Recording 00:02" in status(window))
+    colours = seen(dot).reshape(-1, seen(dot).shape[-1]).astype(int)
+    assert (colours[:, 0] - colours[:, 2]).max() > 80 or (colours[:, 2] - colours[:, 0]).max() > 80
+    press(window, "record")
+    press(window, "save_rows")
+    until(lambda: not dot.isVisible() and "Recording" not in status(window))
+
+
 # Faults ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -260,6 +326,7 @@ def test_a_callback_that_raises_is_named_and_switched_off_and_the_stream_goes_on
         (top,) = [model.index(row, 0) for row in range(model.rowCount()) if "broken" in model.index(row, 0).data()]
         return Qt.CheckState(model.index(0, 0, top).data(Qt.ItemDataRole.CheckStateRole))
 
+    window.docks.show_panel("Callbacks")
     until(lambda: state() is Qt.CheckState.Unchecked)
 
 
@@ -339,16 +406,6 @@ def test_settings_that_are_confirmed_unchanged_leave_alone_what_was_tuned(window
     dialog.accept()
     until(lambda: not dialogs(QDialog))
     assert (session.state.options.conf, session.state.options.tracker, session.state.loop) == (0.61, None, True)
-
-
-def test_a_panel_behind_others_comes_to_the_front_before_it_is_hidden(window):
-    log = window.docks.panel("Log")
-    assert log.visibleRegion().isEmpty()
-    press_keys(window, "Alt+6")
-    until(lambda: not log.visibleRegion().isEmpty())
-    assert log.isAncestorOf(QApplication.focusWidget())
-    press_keys(window, "Alt+6")
-    until(log.isHidden)
 
 
 def test_steps_in_quick_succession_add_up(window):
