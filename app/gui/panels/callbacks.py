@@ -122,19 +122,29 @@ class _Column:
     wide: str
     """A text as wide as any that usually stands in it."""
     number: bool = True
+    narrow: str = ""
+    """What is to be readable where there is little room: there, longer texts are cut short."""
 
 
 _COLUMNS: Final = (
-    _Column("Callback", "What is called; uncheck it to switch it off", "on_predict_batch_end", number=False),
-    _Column("Event", "When it is called", "on_predict_postprocess_end", number=False),
+    _Column("Callback", "What is called; uncheck it to switch it off", "on_predict_batch_end", False, "Snapshots"),
+    _Column("Event", "When it is called", "on_predict_postprocess_end", False, "on_…s_end"),
     _Column("Order", "Callbacks of one event run from low to high", "-100"),
     _Column("Calls", "How often it was called in this run", "000,000"),
     _Column("Mean, ms", "Milliseconds that a call takes, the mean of recent ones", "000.00"),
     _Column("95 %, ms", "Milliseconds that 19 in 20 recent calls stay below", "000.00"),
     _Column("Errors", "How often it raised in this run", "0000"),
-    _Column("State", "Whether it is on, and why not", "off: raised ValueError: no luck", number=False),
+    _Column("State", "Whether it is on, and why not", "off: raised ValueError: no luck", False, "off: raised"),
 )
 _NAME, _EVENT, _ORDER, _CALLS, _MEAN, _P95, _ERRORS, _STATE = range(len(_COLUMNS))
+_SHOWN: Final = (_NAME, _EVENT, _CALLS, _MEAN, _ERRORS, _STATE, _P95, _ORDER)
+"""From left to right: where there is no room for all, what matters least is to be scrolled to."""
+_SHARING: Final = (_EVENT, _NAME, _STATE)
+"""Columns that get what is left, one after the other, up to what they want."""
+_TARGET: Final = 24
+"""Pixels of height that a button has at least."""
+_GUIDE: Final = 40
+"""Letters that a line of the guide beside the table has about."""
 
 
 class CallbacksPanel(QWidget):
@@ -148,6 +158,8 @@ class CallbacksPanel(QWidget):
         super().__init__()
         self._bridge = bridge
         self._filling = False
+        self._fitting = False  # the columns
+        self._widths_chosen = False
         self._files: tuple[HookFile, ...] = ()
         self._changed: set[Path] = set()  # files that are others by now than those that were loaded
         self._unsure = True
@@ -209,6 +221,7 @@ class CallbacksPanel(QWidget):
             button = QToolButton()
             button.setDefaultAction(action)
             button.setAutoRaise(True)
+            button.setMinimumHeight(_TARGET)
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
             button.setAccessibleName(action.text().rstrip("…"))
             tools.addWidget(button)
@@ -228,8 +241,8 @@ class CallbacksPanel(QWidget):
         self._split.addWidget(self.table)
         self._split.addWidget(self._side)
         self._split.setChildrenCollapsible(False)
-        self._split.setStretchFactor(0, 3)
-        self._split.setStretchFactor(1, 2)
+        self._split.setStretchFactor(0, 1)
+        self._split.setStretchFactor(1, 0)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.addLayout(tools)
@@ -261,6 +274,7 @@ class CallbacksPanel(QWidget):
         area.setWidget(page)
         area.setWidgetResizable(True)
         area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the example in it is reached by itself
         return area
 
     def _set_up_table(self) -> None:
@@ -276,13 +290,11 @@ class CallbacksPanel(QWidget):
         columns = table.header()
         assert columns is not None
         columns.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-        columns.setStretchLastSection(True)
-        metrics = table.fontMetrics()
-        for number, column in enumerate(_COLUMNS):
-            beside = 2 * table.indentation() + 24 if number == _NAME else 0  # what a row is indented by, and its box
-            arrow = 22 if number == _ORDER else 12  # of the sorted column
-            title = metrics.horizontalAdvance(column.title) + arrow
-            table.setColumnWidth(number, max(title, metrics.horizontalAdvance(column.wide) + beside + 10))
+        columns.setStretchLastSection(False)
+        for place, number in enumerate(_SHOWN):
+            columns.moveSection(columns.visualIndex(number), place)
+        table.resized.connect(self._fit_columns)
+        columns.sectionResized.connect(self._keep_widths)
         selection = table.selectionModel()
         assert selection is not None
         selection.currentChanged.connect(self._show_detail)
@@ -367,7 +379,55 @@ class CallbacksPanel(QWidget):
         super().resizeEvent(event)
         beside = self.width() > 2 * self.height()
         self._split.setOrientation(Qt.Orientation.Horizontal if beside else Qt.Orientation.Vertical)
+        self._share_width()
         self._fit_summary()
+
+    def _share_width(self) -> None:
+        """Give the guide what its lines need, or less where columns need it, and what went wrong more."""
+        if self._split.orientation() is Qt.Orientation.Vertical:
+            return
+        width, letter, bar = self._split.width(), self.fontMetrics().averageCharWidth(), self.table.verticalScrollBar()
+        least, _ = self._column_widths()
+        needed = sum(least.values()) + 2 * self.table.frameWidth() + (0 if bar is None else bar.sizeHint().width())
+        guide = min(
+            _GUIDE * letter, round(0.3 * width), max(width - self._split.handleWidth() - needed, _GUIDE * letter * 2 // 3)
+        )
+        beside = round(0.4 * width) if self._side.currentIndex() == 1 else guide
+        self._split.setSizes([width - self._split.handleWidth() - beside, beside])
+
+    def _column_widths(self) -> tuple[dict[int, int], dict[int, int]]:
+        """Pixels that each column needs at least, and for all of its texts."""
+        metrics, least, wanted = self.table.fontMetrics(), {}, {}
+        for number, column in enumerate(_COLUMNS):
+            beside = 2 * self.table.indentation() + 24 if number == _NAME else 0  # what a row is indented by, and its box
+            beside += metrics.height() + 4 if number == _STATE else 0  # its sign
+            arrow = 22 if number == _ORDER else 12  # of the sorted column
+            title = metrics.horizontalAdvance(column.title) + arrow
+            least[number], wanted[number] = (
+                max(title, metrics.horizontalAdvance(text) + beside + 10)
+                for text in (column.narrow or column.wide, column.wide)
+            )
+        return least, wanted
+
+    def _fit_columns(self) -> None:
+        """Numbers take what they need, and texts what is left; nothing changes where the user has chosen the widths."""
+        viewport = self.table.viewport()
+        if self._widths_chosen or viewport is None:
+            return
+        widths, wanted = self._column_widths()
+        room = viewport.width() - sum(widths.values())
+        for number in _SHARING:
+            more = min(max(room, 0), wanted[number] - widths[number])
+            widths[number] += more
+            room -= more
+        self._fitting = True
+        for number, width in widths.items():
+            self.table.setColumnWidth(number, width)
+        self._fitting = False
+
+    def _keep_widths(self) -> None:
+        """The user drew a column wider or narrower."""
+        self._widths_chosen = self._widths_chosen or not self._fitting
 
     def _ask(self, _figures: object = None) -> None:
         if self.isVisible():
@@ -457,7 +517,7 @@ class CallbacksPanel(QWidget):
             _ERRORS: (f"{row.errors:,}", row.errors),
             _STATE: (row.status, row.status),
         }
-        tip = row.about or f"{row.name}, at {row.event}"
+        tip = f"{row.name}, at {row.event}" + (f"\n{row.about}" if row.about else "")
         if row.fixed:
             tip += "\nIt cannot be switched off: others rely on it"
         if row.last is not None:
@@ -478,8 +538,11 @@ class CallbacksPanel(QWidget):
         text = self._detail_of(self.table.currentIndex())
         if text and text != self.detail.toPlainText():
             self.detail.setPlainText(text)
-        self._side.setCurrentIndex(1 if text else 0)
-        self._side.setVisible(bool(text) or not self._files)
+        page, there = int(bool(text)), bool(text) or not self._files
+        if page != self._side.currentIndex() or there is self._side.isHidden():
+            self._side.setCurrentIndex(page)
+            self._side.setVisible(there)
+            self._share_width()
         chosen = self._chosen_file()
         self.reload_action.setEnabled(bool(self._files))
         self.remove_action.setEnabled(chosen is not None)
@@ -532,6 +595,7 @@ class _Tree(QTreeView):
     """Rows of callbacks under where they come from; the space bar switches the chosen one, whatever column it is in."""
 
     toggled = pyqtSignal(QModelIndex)
+    resized = pyqtSignal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -548,6 +612,11 @@ class _Tree(QTreeView):
         self.setIndentation(14)
         self.setSortingEnabled(True)
         self.setMinimumWidth(160)
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self.resized.emit()
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         if event is not None and event.key() == Qt.Key.Key_Space and self.currentIndex().parent().isValid():

@@ -50,6 +50,8 @@ _COUNT: Final = Qt.ItemDataRole.UserRole + 1
 _CLOCK: Final = "%H:%M:%S"
 _MARGIN: Final = 3
 _GAP: Final = 6
+_TARGET: Final = 24
+"""Pixels of height that a button has at least."""
 _ORDER: Final = {Level.INFO: 0, Level.WARNING: 1, Level.ERROR: 2}
 _FILTERS: Final = (("All notes", Level.INFO), ("Warnings, errors", Level.WARNING), ("Errors", Level.ERROR))
 
@@ -71,6 +73,7 @@ class LogPanel(QWidget):
             self.levels.addItem(title, level)
         self.levels.setAccessibleName("Notes to show")
         self.levels.setToolTip("Show all notes, or only those that matter more")
+        self.levels.setMinimumHeight(_TARGET)
         self.levels.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         copy = self._action("Copy", "Copy the selected notes; all that are shown where none is selected", self.copy)
         copy.setShortcut(QKeySequence.StandardKey.Copy)
@@ -89,6 +92,7 @@ class LogPanel(QWidget):
             button = QToolButton()
             button.setDefaultAction(action)
             button.setAutoRaise(True)
+            button.setMinimumSize(_TARGET, _TARGET)
             button.setAccessibleName(f"{action.text().rstrip('…')} notes")
             tools.addWidget(button)
         layout = QVBoxLayout(self)

@@ -7,12 +7,13 @@ import math
 import time
 from collections import deque
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import pyqtgraph as pg
 from PyQt6.QtCore import QEvent, QSize, Qt
-from PyQt6.QtGui import QColor, QGuiApplication, QIcon, QPainter, QPalette, QPixmap, QResizeEvent, QShowEvent
+from PyQt6.QtGui import QColor, QGuiApplication, QIcon, QPainter, QPixmap, QResizeEvent, QShowEvent
 from PyQt6.QtWidgets import (
     QBoxLayout,
     QCheckBox,
@@ -27,6 +28,7 @@ from PyQt6.QtWidgets import (
 )
 
 from framehook.app.gui.bridge import Bridge
+from framehook.app.gui.panels.plot import LINE, Plot, Ticks, powers_of_ten
 from framehook.app.gui.theme import is_dark
 from framehook.app.session.state import Figures, PaintFigures, SessionState, Slot
 from framehook.inference.connection import SourceState
@@ -40,6 +42,8 @@ POINTS: Final = 240
 PAINT: Final = "paint"
 LINES: Final = (*STAGES, PAINT)
 """What the plot has a line for."""
+LEFT_OUT: Final = ("wait",)
+"""Lines that are not shown unless one ticks them: waiting is no work, and often takes longer than all work."""
 
 _COLOURS: Final[dict[str, tuple[str, str]]] = {  # on light, on dark ground
     "wait": ("#8a8f98", "#9aa0a8"),
@@ -75,9 +79,25 @@ _STATES: Final = {
     SourceState.RECONNECTING: "connection lost, trying again",
     SourceState.ENDED: "ended",
 }
-_WIDE: Final = 860
-"""Pixels of width from which on the parts stand side by side."""
+_PLOT: Final = 200
+"""Pixels of width that the plot needs beside the other parts."""
+_VALUE: Final = 170
+"""Pixels of width that figures need there; in less than their whole width they are wrapped."""
+_CARD: Final = 226
+"""Pixels of width that the list of the sources needs."""
+_CARD_TEXT: Final = "delivered, but skipped"
+"""What is to stand in one line there."""
+_MOST: Final = 10_000
+"""Pixels: more than anything is high or wide."""
+_AROUND: Final = 6
+_BETWEEN: Final = 10
+_LOWEST: Final = -2
+"""The plot goes down to 0.01 ms at most, as a power of ten; what takes less is drawn there."""
+_TIMES: Final[Ticks] = ((0, "now"), (-60, "60 s ago"), (-40, "40 s"), (-20, "20 s"))
 _NOTHING: Final = "-"
+_PLOT_TIP: Final = (
+    "Milliseconds of a frame in each stage, over the last minute; each grid line stands for ten times what the one below does"
+)
 _WIDEST: Final = ("000.0 delivered, 000.0 painted", "p50 0000, p95 0000, p99 0000 ms")
 """Figures as wide as they get: while they change, nothing is to move."""
 
@@ -101,7 +121,7 @@ class PerformancePanel(QWidget):
         )
         self.network = _value("Network", "Time a frame spends in the network, the mean of recent ones")
         self.lines = {name: _line_box(name) for name in LINES}
-        self.plot = pg.PlotWidget()
+        self.plot = Plot("Time per stage", _PLOT_TIP, widest="1000", high=90)
         self._curves = {name: self.plot.plot([], []) for name in LINES}
         self._set_up_plot()
         self.copy_button = QPushButton("Copy as JSON")
@@ -122,84 +142,97 @@ class PerformancePanel(QWidget):
         self._draw()
 
     def _set_up_plot(self) -> None:
-        plot, item = self.plot, self.plot.getPlotItem()
-        plot.setAntialiasing(False)  # smooth lines take five times as long
-        plot.setMinimumHeight(100)
-        plot.setMaximumHeight(400)
-        plot.setMinimumWidth(160)
-        plot.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
-        plot.setFrameShape(QFrame.Shape.NoFrame)
-        plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # there is nothing to do in it
-        plot.setMouseEnabled(x=False, y=False)
-        plot.setMenuEnabled(False)
-        plot.hideButtons()
-        plot.setAccessibleName("Time per stage")
-        plot.setToolTip("Milliseconds of a frame in each stage, over the last minute")
-        plot.setXRange(-SPAN, 0, padding=0)
-        item.getAxis("bottom").setTicks([[(-60, "60 s ago"), (-40, "40 s"), (-20, "20 s"), (0, "now")]])
-        item.getAxis("left").enableAutoSIPrefix(False)
-        item.getAxis("left").setWidth(34)
-        item.getAxis("bottom").setStyle(hideOverlappingLabels=False)
-        item.layout.setContentsMargins(0, 8, 20, 2)
+        self.plot.setMaximumHeight(400)
+        self.plot.setMinimumWidth(160)
+        self.plot.set_bottom(-SPAN, 0, lambda _most: _TIMES)
+        for name, curve in self._curves.items():
+            curve.setVisible(self.lines[name].isChecked())
         self._colour()
 
     def _lay_out(self) -> None:
         facts = self._facts = QGridLayout()
         facts.setColumnStretch(1, 1)
+        self._titles = []
         for row, value in enumerate((self.rate, self.latency, self.network)):
             title = QLabel(value.accessibleName())
             title.setToolTip(value.toolTip())
+            self._titles.append(title)
             facts.addWidget(title, row, 0, Qt.AlignmentFlag.AlignTop)
             facts.addWidget(value, row, 1)
         facts.addWidget(self.copy_button, 3, 0, 1, 2, Qt.AlignmentFlag.AlignLeft)
         facts.setRowStretch(4, 1)
         facts.setVerticalSpacing(3)
         plot = QVBoxLayout()
-        heading = QLabel("Milliseconds per stage")
+        heading = self._heading = QLabel("Milliseconds per stage")
         heading.setToolTip(self.plot.toolTip())
         heading.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         plot.addWidget(heading)
         plot.addWidget(self.plot, stretch=1)
         legend = self._legend = QGridLayout()
-        legend.setSpacing(2)
+        legend.setSpacing(0)
         legend.setRowStretch(len(LINES), 1)
+        boxes = QWidget()
+        boxes.setLayout(legend)
+        legend.setContentsMargins(0, 0, 0, 0)
+        lines = self._boxes = _scrolling(boxes)
+        lines.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the boxes in it are reached by themselves
         cards = QWidget()
         cards.setLayout(self._sources)
         self._sources.setContentsMargins(0, 0, 0, 0)
         self._sources.addStretch()
-        sources = _scrolling(cards)
-        sources.setMinimumSize(226, 90)
+        sources = self._list = _scrolling(cards)
+        sources.setAccessibleName("Figures of each source")
+        sources.setMinimumHeight(90)
         sources.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         inner = QWidget()
         self._parts = QBoxLayout(QBoxLayout.Direction.TopToBottom, inner)
-        self._parts.setContentsMargins(6, 6, 6, 6)
-        self._parts.setSpacing(10)
-        for part in (facts, plot, legend):
-            self._parts.addLayout(part)
+        self._parts.setContentsMargins(_AROUND, _AROUND, _AROUND, _AROUND)
+        self._parts.setSpacing(_BETWEEN)
+        self._parts.addLayout(facts)
+        self._parts.addLayout(plot)
+        self._parts.addWidget(lines)
         self._parts.addWidget(sources)
-        self._wide = False
-        self._arrange()
+        self._arranged: tuple[bool, int] | None = None  # whether side by side, and in how many columns the lines are
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(_scrolling(inner))
+        area = self._area = _scrolling(inner)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # what is in it is reached by itself
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
+        outer.addWidget(area)
+        self._arrange()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)
-        wide = self.width() >= _WIDE
-        if wide != self._wide:
-            self._wide = wide
-            self._arrange()
+        self._arrange()
 
     def _arrange(self) -> None:
         """Below the picture there is width to fill, beside it height; what is to spare is for the plot, mostly."""
-        wide = self._wide
+        metrics = self.rate.fontMetrics()
+        card = max(_CARD, metrics.horizontalAdvance(_CARD_TEXT) + 50)
+        bar = self._area.verticalScrollBar()
+        beside = 0 if bar is None else bar.sizeHint().width()
+        box = max(self.lines.values(), key=lambda each: max(each.sizeHint().width(), each.minimumWidth()))
+        boxed = line = max(box.sizeHint().width(), box.minimumWidth())
+        # Below the picture the plot keeps its height, whatever else has to scroll.
+        if len(LINES) * max(box.sizeHint().height(), box.minimumHeight()) > self.height() - 2 * _AROUND:
+            line += beside
+        titles = max(title.sizeHint().width() for title in self._titles)
+        parts = titles, line, max(_PLOT, self._heading.sizeHint().width()), card
+        room = self.width() - beside - sum(parts) - self._facts.horizontalSpacing() - 3 * _BETWEEN - 2 * _AROUND
+        wide = room >= _VALUE
+        self._list.setMinimumWidth(card if wide else 0)
+        widest = max(metrics.horizontalAdvance(text) for text in _WIDEST) + 4
+        self._facts.setColumnMinimumWidth(1, min(widest, room) if wide else 0)
+        columns = 1 if wide or 2 * boxed + _AROUND > self.width() - beside - 2 * _AROUND else 2
+        rows = math.ceil(len(LINES) / columns) * max(box.sizeHint().height(), box.minimumHeight())
+        self._boxes.setMinimumSize(line if wide else 0, 60 if wide else rows)
+        self._boxes.setMaximumSize(line if wide else _MOST, _MOST if wide else rows)
+        if (wide, columns) == self._arranged:
+            return
+        self._arranged = wide, columns
         self._parts.setDirection(QBoxLayout.Direction.LeftToRight if wide else QBoxLayout.Direction.TopToBottom)
         for part, stretch in enumerate((0, 5, 0, 1) if wide else (0, 2, 0, 1)):
             self._parts.setStretch(part, stretch)
-        metrics = self.rate.fontMetrics()
-        widest = max(metrics.horizontalAdvance(text) for text in _WIDEST)
-        self._facts.setColumnMinimumWidth(1, widest + 4 if wide else 0)
-        columns = 1 if wide else 2
         for place, box in enumerate(self.lines.values()):
             self._legend.addWidget(box, place // columns, place % columns)
 
@@ -220,8 +253,11 @@ class PerformancePanel(QWidget):
 
     def changeEvent(self, event: QEvent | None) -> None:
         super().changeEvent(event)
-        if event is not None and event.type() == QEvent.Type.PaletteChange and hasattr(self, "_curves"):
-            self._colour()
+        if event is not None and hasattr(self, "_arranged"):
+            if event.type() is QEvent.Type.PaletteChange:
+                self._colour()
+            elif event.type() is QEvent.Type.FontChange:
+                self._arrange()
 
     # What comes ------------------------------------------------------------------------------------------------------------
 
@@ -272,15 +308,20 @@ class PerformancePanel(QWidget):
         moments = np.array(self._history)
         moments[:, 0] -= moments[-1, 0]
         moments = moments[moments[:, 0] >= -SPAN]
-        highest = 0.0
+        lows, highs = [], []
         for column, (name, box) in enumerate(self.lines.items(), 1):
             values = moments[:, column]
             _set_text(box, f"{name} {values[-1]:.1f}" if math.isfinite(values[-1]) else name)
             if box.isChecked():
-                self._curves[name].setData(moments[:, 0], values, connect="finite")
-                highest = max(highest, float(np.nanmax(values, initial=0)))
-        # Steps, so that the axis does not tremble; and a range of our own, since looking for one costs as much as the drawing.
-        self.plot.setYRange(0, _step_above(highest), padding=0)
+                powers = np.log10(np.maximum(values, 10.0**_LOWEST))  # what was not measured stays so
+                self._curves[name].setData(moments[:, 0], powers, connect="finite")
+                if np.isfinite(powers).any():
+                    lows.append(float(np.nanmin(powers)))
+                    highs.append(float(np.nanmax(powers)))
+        # Whole powers of ten, so that the axis does not tremble; looking for a range costs as much as the drawing.
+        low = math.floor(min(lows, default=-1.0))
+        high = max(math.ceil(max(highs, default=2.0)), low + 2)
+        self.plot.set_left(low, high, partial(powers_of_ten, low, high))
 
     def _draw_sources(self) -> None:
         figures = self._figures
@@ -296,18 +337,10 @@ class PerformancePanel(QWidget):
             card.show_figures(slot, of_source, painting)
 
     def _colour(self) -> None:
-        palette, place = self.palette(), is_dark(self.palette())
-        ink = palette.color(QPalette.ColorRole.Text)
-        self.plot.setBackground(palette.color(QPalette.ColorRole.Base))
-        item = self.plot.getPlotItem()
-        for name in ("left", "bottom"):
-            axis = item.getAxis(name)
-            axis.setTextPen(ink)
-            axis.setPen(palette.color(QPalette.ColorRole.Mid))
-        item.showGrid(y=True, alpha=0.15)
+        place = is_dark(self.palette())
         for name, curve in self._curves.items():
             colour = QColor(_COLOURS[name][place])
-            curve.setPen(pg.mkPen(colour, width=1))
+            curve.setPen(pg.mkPen(colour, width=LINE))
             self.lines[name].setIcon(_swatch(colour))
 
 
@@ -359,7 +392,7 @@ def _value(name: str, tip: str) -> QLabel:
     label = _wrapping()
     label.setAccessibleName(name)
     label.setToolTip(tip)
-    label.setMinimumWidth(170)
+    label.setMinimumWidth(100)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label
 
@@ -383,10 +416,10 @@ def _wrapping() -> QLabel:
 
 def _line_box(name: str) -> QCheckBox:
     box = QCheckBox(name)
-    box.setChecked(True)
+    box.setChecked(name not in LEFT_OUT)
     box.setIconSize(QSize(14, 14))
     box.setAccessibleName(f"Show {name} in the plot")
-    box.setToolTip(f"{_TIPS[name]}. Untick it to leave its line out.")
+    box.setToolTip(f"{_TIPS[name]}. Tick it to show its line.")
     box.setIcon(_swatch(QColor(_COLOURS[name][0])))
     box.setText(f"{name} 000.0")  # as wide as it gets
     box.setMinimumWidth(box.sizeHint().width())
@@ -423,14 +456,6 @@ def _latency(latency: Latency | None) -> str:
 
 def _or_nan(value: float | None) -> float:
     return math.nan if value is None else value
-
-
-def _step_above(value: float) -> float:
-    """The next of 1, 2, 5, 10, 20, 50 ... above a value."""
-    if value <= 1:
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 5, 10) if step * power >= value)
 
 
 def _painting_dict(painting: PaintFigures) -> dict[str, Any]:

@@ -79,8 +79,10 @@ class TrainingPanel(QWidget):
         self._pages = QStackedWidget()
         self._pages.addWidget(self.form)
         self._pages.addWidget(self._make_progress())
+        self._pages.currentChanged.connect(self._fit_page)
         self._parts = QBoxLayout(QBoxLayout.Direction.TopToBottom)
         self._lay_out()
+        self._fit_page()
         self.form.wanted.connect(self.begin)
         self._told.connect(self._follow, type=Qt.ConnectionType.QueuedConnection)  # type: ignore[call-arg]  # not in the stubs
         self.setFocusProxy(self.form)
@@ -171,9 +173,20 @@ class TrainingPanel(QWidget):
         self._pages.setSizePolicy(
             QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred if wide else QSizePolicy.Policy.Maximum
         )
+        self.form.set_upright(not wide)
         self.curves.set_upright(not wide)
         for part, stretch in enumerate((0, 5, 3) if wide else (0, 2, 2)):
             self._parts.setStretch(part, stretch)
+
+    def _fit_page(self) -> None:
+        """Take the height of the page that is shown alone."""
+        for number in range(self._pages.count()):
+            page = self._pages.widget(number)
+            if page is not None:
+                here = number == self._pages.currentIndex()
+                page.setSizePolicy(
+                    QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred if here else QSizePolicy.Policy.Ignored
+                )
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Final, NamedTuple
 
 import pyqtgraph as pg
 from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QColor, QPalette
-from PyQt6.QtWidgets import QBoxLayout, QFrame, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PyQt6.QtGui import QColor
+from PyQt6.QtWidgets import QBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
+from framehook.app.gui.panels.plot import LINE, Plot, Ticks, round_steps
 from framehook.app.gui.theme import is_dark, watch
 from framehook.app.session.trainings import MAP, MAP50, TRAIN, VAL, TrainingState
 
@@ -19,7 +21,7 @@ _COLOURS: Final = (("#1760bd", "#74aef5"), ("#b36b00", "#f2b33d"), ("#8a3fd0", "
 _ACCURACY: Final = {MAP50: "mAP50", MAP: "mAP50-95"}
 _DOTS: Final = 25
 """Epochs up to which each is marked: of one epoch alone there is no line."""
-_HIGH: Final = 90
+_HIGH: Final = 60
 
 
 class _Line(NamedTuple):
@@ -38,7 +40,9 @@ class TrainingCurves(QWidget):
         super().__init__()
         self.losses = _Plot("Losses", "Means of each epoch: in training, and dashed those of the validation")
         self.accuracy = _Plot(
-            "Accuracy", "mAP50: boxes that overlap by half count as found; mAP50-95: the mean over stricter ones"
+            "Accuracy",
+            "mAP50: boxes that overlap by half count as found; mAP50-95: the mean over stricter ones",
+            measure="mAP",
         )
         self.accuracy.set_most(1.0)
         self._line = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
@@ -46,6 +50,7 @@ class TrainingCurves(QWidget):
         self._line.setSpacing(8)
         self._line.addWidget(self.losses, 1)
         self._line.addWidget(self.accuracy, 1)
+        self.show_state(TrainingState())
 
     def set_upright(self, upright: bool) -> None:
         """Have the plots stand above each other, rather than side by side."""
@@ -66,41 +71,36 @@ class TrainingCurves(QWidget):
 
 
 class _Plot(QWidget):
-    """A plot, and above it what its lines are and where they have got to."""
+    """A plot, and above it what it shows, what its lines are and where they have got to."""
 
-    def __init__(self, title: str, tip: str) -> None:
+    def __init__(self, title: str, tip: str, *, measure: str = "") -> None:
+        """A plot without lines.
+
+        Args:
+            title: What it shows.
+            tip: What its lines are.
+            measure: What the names of all lines begin with, which is said once, above them.
+        """
         super().__init__()
-        self._title = title
+        self._measure = measure
         self._most: float | None = None
         self._curves: dict[str, pg.PlotDataItem] = {}
         self._lines: list[_Line] = []
         self._latest: dict[str, float] = {}
+        heading = QLabel(f"<b>{title}</b> {measure}")
         self._legend = QLabel()
         self._legend.setTextFormat(Qt.TextFormat.RichText)
         self._legend.setAccessibleName(title)
-        self._legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self._legend.setToolTip(tip)
-        self._plot = plot = pg.PlotWidget()
-        item = plot.getPlotItem()
-        plot.setAntialiasing(False)
-        plot.setMinimumSize(120, _HIGH)
-        plot.setFrameShape(QFrame.Shape.NoFrame)
-        plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # there is nothing to do in it
-        plot.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
-        plot.setMouseEnabled(x=False, y=False)
-        plot.setMenuEnabled(False)
-        plot.hideButtons()
-        plot.setAccessibleName(title)
-        plot.setToolTip(tip)
-        item.getAxis("left").enableAutoSIPrefix(False)
-        item.getAxis("bottom").enableAutoSIPrefix(False)
-        item.getAxis("left").setWidth(34)
-        item.layout.setContentsMargins(0, 4, 10, 0)
+        for label in (heading, self._legend):
+            label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            label.setToolTip(tip)
+        self.plot = Plot(title, tip, widest="0.0", high=_HIGH)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
+        column.addWidget(heading)
         column.addWidget(self._legend)
-        column.addWidget(plot, 1)
+        column.addWidget(self.plot, 1)
         watch(self, self._colour)
 
     def set_most(self, most: float) -> None:
@@ -112,8 +112,8 @@ class _Plot(QWidget):
         if lines != self._lines:
             self._lines = lines
             for curve in self._curves.values():
-                self._plot.removeItem(curve)
-            self._curves = {line.key: self._plot.plot([], []) for line in lines}
+                self.plot.removeItem(curve)
+            self._curves = {line.key: self.plot.plot([], []) for line in lines}
             self._colour()
         highest = 0.0
         self._latest = {}
@@ -125,20 +125,22 @@ class _Plot(QWidget):
             if points:
                 highest = max(highest, *(y for _, y in points))
                 self._latest.setdefault(line.name, points[-1][1])
-        self._plot.setYRange(0, self._most or highest * 1.05 or 1.0, padding=0)
-        self._plot.setXRange(0, max(epochs, rows[-1][0] if rows else 0, 1), padding=0)
+        most = self._most or highest * 1.05 or 1.0
+        self.plot.set_left(0, most, partial(round_steps, most))
+        last = max(epochs, math.ceil(rows[-1][0]) if rows else 0)
+        self.plot.set_bottom(0, max(last, 1), partial(_epochs, last))
         self._tell()
 
     def _tell(self) -> None:
-        parts = [f"<b>{self._title}</b>"] if self._most is None else []  # else its lines say what they are
-        spoken = []
+        parts, spoken = [], []
         for line in self._lines:
             if line.dashed:
                 continue
             value = f" {self._latest[line.name]:.3f}" if line.name in self._latest else ""
-            parts.append(f"<span style='color:{self._colour_of(line).name()}'>■</span>&nbsp;{line.name}")
+            short = line.name.removeprefix(self._measure)
+            parts.append(f"<span style='color:{self._colour_of(line).name()}'>■</span>&nbsp;{short}")
             spoken.append(f"{line.name}{value}")
-        text = "&ensp;".join(parts)
+        text = "&ensp;".join(parts) or "&nbsp;"  # as high as with lines
         if text != self._legend.text():
             self._legend.setText(text)
         self._legend.setAccessibleDescription(", ".join(spoken))
@@ -147,21 +149,21 @@ class _Plot(QWidget):
         return QColor(_COLOURS[line.colour % len(_COLOURS)][is_dark(self.palette())])
 
     def _colour(self) -> None:
-        palette = self.palette()
-        self._plot.setBackground(palette.color(QPalette.ColorRole.Base))
-        item = self._plot.getPlotItem()
-        for name in ("left", "bottom"):
-            axis = item.getAxis(name)
-            axis.setTextPen(palette.color(QPalette.ColorRole.Text))
-            axis.setPen(palette.color(QPalette.ColorRole.Mid))
-        item.showGrid(y=True, alpha=0.15)
         for line in self._lines:
             curve, colour = self._curves[line.key], self._colour_of(line)
-            curve.setPen(pg.mkPen(colour, width=1, style=Qt.PenStyle.DashLine if line.dashed else Qt.PenStyle.SolidLine))
-            curve.setSymbolSize(4)
+            curve.setPen(pg.mkPen(colour, width=LINE, style=Qt.PenStyle.DashLine if line.dashed else Qt.PenStyle.SolidLine))
+            curve.setSymbolSize(5)
             curve.setSymbolPen(pg.mkPen(colour))
             curve.setSymbolBrush(pg.mkBrush(colour))
         self._tell()
+
+
+def _epochs(last: int, most: int) -> Ticks:
+    """What it is that goes to the right, the last epoch, and others between."""
+    if not last:
+        return [(0, "epoch")]
+    between = [(value, text) for value, text in round_steps(last, most) if value and value.is_integer()]
+    return [(0, "epoch"), (last, str(last)), *between]
 
 
 def _loss_name(key: str) -> str:

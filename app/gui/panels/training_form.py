@@ -7,16 +7,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QKeyEvent
 from PyQt6.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QFileDialog,
+    QFormLayout,
+    QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QPushButton,
+    QScrollArea,
+    QSizePolicy,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -32,7 +37,7 @@ from framehook.inference.backends import available_devices
 from framehook.inference.errors import FramehookError, OptionError, one_line
 from framehook.inference.load import CHECKPOINTS, DESCRIPTIONS
 from framehook.inference.nets.architecture import known_architectures
-from framehook.training.options import MOST, TrainOptions
+from framehook.training.options import MOST, OPTIMIZERS, TrainOptions
 
 AUTOMATIC: Final = "Automatic"
 EXAMPLE: Final = "example-set"
@@ -87,6 +92,16 @@ class TrainingForm(QWidget):
         self.device.setEditable(True)
         self.device.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.device.setMinimumContentsLength(7)
+        self.lr0 = QLineEdit()
+        self.lr0.setPlaceholderText(AUTOMATIC)
+        self.optimizer = QComboBox()
+        for optimizer in OPTIMIZERS:
+            self.optimizer.addItem(AUTOMATIC if optimizer == _USUAL.optimizer else optimizer, optimizer)
+        self.patience = _whole(0, MOST, _USUAL.patience, 1)
+        self.workers = _whole(0, 256, _USUAL.workers, 1)
+        self.seed = _whole(0, MOST, _USUAL.seed, 1)
+        self.mosaic = QCheckBox("Mosaic")
+        self.mosaic.setChecked(_USUAL.mosaic > 0)
         for field, name, tip in (
             (self.data, "Dataset", "A YAML file that names folders of pictures and the classes, or a COCO json file"),
             (self.start, "Start from", "A checkpoint, which learns on; or an architecture, which begins with random weights"),
@@ -94,6 +109,12 @@ class TrainingForm(QWidget):
             (self.imgsz, "Image size", "Side in pixels of the squares that pictures are trained at"),
             (self.batch, "Batch", "Pictures of a step: fewer take less memory"),
             (self.device, "Device", "What it runs on: cpu, cuda, cuda:1, mps… Automatic is the best there is"),
+            (self.lr0, "Learning rate", "That of the beginning, such as 0.01; empty for what fits the optimizer"),
+            (self.optimizer, "Optimizer", "How weights are changed; Automatic is AdamW for short trainings, SGD for others"),
+            (self.patience, "Patience", "Epochs that get no better after which the training ends; 0 for never"),
+            (self.workers, "Workers", "Processes that load pictures; 0 where there is little memory"),
+            (self.seed, "Seed", "Of all that is random: with the same, a training can be repeated"),
+            (self.mosaic, "Mosaic", "Put four pictures together into one, the strongest of the changes that are made to them"),
         ):
             field.setAccessibleName(name)
             field.setToolTip(tip)
@@ -104,8 +125,15 @@ class TrainingForm(QWidget):
         self.browse_start.setAccessibleName("Browse for a checkpoint")
         self.go = _button("Start training", "Train like this; the window goes on meanwhile (Enter)", self.submit)
         self.go.setIcon(icon("play"))
+        self.more = _button("", "Show or hide what seldom needs a change", lambda: None)
+        self.more.setCheckable(True)
+        self.more.setAccessibleName("Advanced options")
         self.problem = Told()
+        self._rare = QWidget()
+        self._fields = _Fields()
         self._lay_out()
+        self.more.toggled.connect(self._unfold)
+        self._unfold(False)
         self._drawn.connect(self._take_example)
         self.data.textChanged.connect(self.problem.clear)
         self.start.currentIndexChanged.connect(self.problem.clear)
@@ -130,6 +158,11 @@ class TrainingForm(QWidget):
             "imgsz": self.imgsz.value(),
             "batch": self.batch.value(),
             "device": None if device in ("", AUTOMATIC) else device,
+            "optimizer": self.optimizer.currentData(),
+            "patience": self.patience.value(),
+            "workers": self.workers.value(),
+            "seed": self.seed.value(),
+            "mosaic": _USUAL.mosaic if self.mosaic.isChecked() else 0.0,
         }
         if Path(data).parent == self._example_folder:
             options["nbs"] = options["batch"]  # its few pictures would make a single step of an epoch
@@ -141,6 +174,7 @@ class TrainingForm(QWidget):
                 raise OptionError(
                     f"An image size of {self.imgsz.value()} is no multiple of {_STEP}; {_near(self.imgsz.value())} is"
                 )
+            options["lr0"] = _rate(self.lr0.text().strip())
             TrainOptions.build(options)
         except FramehookError as error:
             self.refuse(one_line(error))
@@ -187,10 +221,25 @@ class TrainingForm(QWidget):
             grid.addWidget(short, 2 + place // 2, 2 * (place % 2) + 1)
         grid.setColumnStretch(1, 1)
         grid.setColumnStretch(3, 1)
+        rare = QFormLayout(self._rare)
+        rare.setContentsMargins(0, 0, 0, 0)
+        rare.setVerticalSpacing(4)
+        for each in (self.lr0, self.optimizer, self.patience, self.workers, self.seed):
+            rare.addRow(_label(each.accessibleName(), each), each)
+        rare.addRow(self.mosaic)
+        inner = QWidget()
+        fields = QVBoxLayout(inner)
+        fields.setContentsMargins(0, 0, 0, 0)
+        fields.setSpacing(4)
+        fields.addLayout(grid)
+        fields.addWidget(self.more, 0, Qt.AlignmentFlag.AlignLeft)
+        fields.addWidget(self._rare)
+        fields.addStretch()
+        self._fields.setWidget(inner)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        column.addLayout(grid)
+        column.addWidget(self._fields)
         column.addWidget(self.problem)
         line = QHBoxLayout()
         line.addWidget(self.go)
@@ -198,6 +247,17 @@ class TrainingForm(QWidget):
         line.addWidget(self.example)
         column.addLayout(line)
         column.addStretch()
+
+    def set_upright(self, upright: bool) -> None:
+        """Take the height that all fields need, as there is enough above each other; else they scroll, above the buttons."""
+        self._fields.set_whole(upright)
+
+    def _unfold(self, unfolded: bool) -> None:
+        self.more.setText(f"{'▾' if unfolded else '▸'} Advanced")
+        self._rare.setVisible(unfolded)
+        self._fields.updateGeometry()
+        if unfolded:
+            self._fields.ensureWidgetVisible(self.lr0)
 
     def _tell_missing(self) -> None:
         """Say at once what is not installed."""
@@ -278,6 +338,49 @@ class TrainingForm(QWidget):
         self.imgsz.setValue(EXAMPLE_SIDE)
         self.batch.setValue(EXAMPLE_BATCH)
         self.go.setFocus()
+
+
+class _Fields(QScrollArea):
+    """Fields below each other, as high as they are where there is room, and scrolled where there is not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._whole = False
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # its fields are reached by themselves
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+
+    def set_whole(self, whole: bool) -> None:
+        """Never scroll."""
+        self._whole = whole
+        self.updateGeometry()
+
+    def sizeHint(self) -> QSize:
+        inner = self.widget()
+        return super().sizeHint() if inner is None else inner.sizeHint()
+
+    def minimumSizeHint(self) -> QSize:
+        inner, bar = self.widget(), self.verticalScrollBar()
+        if inner is None or bar is None:
+            return super().minimumSizeHint()
+        least = inner.minimumSizeHint()
+        if self._whole:
+            return least
+        return QSize(least.width() + bar.sizeHint().width(), min(least.height(), 2 * self.fontMetrics().height()))
+
+
+def _rate(text: str) -> float | None:
+    """The learning rate that was typed; None where none was.
+
+    Raises:
+        OptionError: it is no number.
+    """
+    try:
+        return float(text) if text else None
+    except ValueError:
+        raise OptionError(f"A learning rate of '{text}' is no number; type one such as 0.01, or none at all") from None
 
 
 def _near(side: int) -> int:

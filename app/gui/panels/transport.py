@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from PyQt6.QtCore import QSignalBlocker, Qt
+from PyQt6.QtCore import QEvent, QSignalBlocker, QSize, Qt
 from PyQt6.QtGui import QAction, QMouseEvent
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QSlider, QStyle, QStyleOptionSlider, QToolButton, QWidget
 
@@ -20,6 +20,9 @@ SEEK_MS: Final = 100
 """Milliseconds between two jumps while the handle is dragged."""
 ACTIONS: Final = ("play_pause", "step", "stop", "loop")
 
+_SIGN: Final = 16  # pixels; larger where the font is
+_TARGET: Final = 24
+"""Pixels of width and height that a button has at least."""
 _PER_KEY: Final = 5_000  # ms
 _PER_PAGE: Final = 30_000  # ms
 _PATIENCE: Final = 1.0
@@ -57,7 +60,8 @@ class TransportBar(QWidget):
         self.time.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(6, 2, 6, 2)
-        layout.setSpacing(2)
+        layout.setSpacing(4)
+        self._buttons: list[QToolButton] = []
         for name in ACTIONS:
             action = actions[name]
             button = QToolButton()
@@ -66,6 +70,8 @@ class TransportBar(QWidget):
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             button.setAccessibleName(action.text().replace("&", ""))
             layout.addWidget(button)
+            self._buttons.append(button)
+        self._size_buttons()
         layout.addSpacing(6)
         layout.addWidget(self.slider, stretch=1)
         layout.addStretch()
@@ -78,6 +84,18 @@ class TransportBar(QWidget):
         bridge.picture_ready.connect(self._take)
         bridge.state_changed.connect(self._follow)
         self._follow(bridge.state)
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        super().changeEvent(event)
+        if event is not None and event.type() is QEvent.Type.FontChange and hasattr(self, "_buttons"):
+            self._size_buttons()
+
+    def _size_buttons(self) -> None:
+        """Signs are as large as texts, and buttons large enough to be hit."""
+        sign = max(_SIGN, self.fontMetrics().height())
+        for button in self._buttons:
+            button.setIconSize(QSize(sign, sign))
+            button.setMinimumSize(max(_TARGET, sign + 12), max(_TARGET, sign + 8))
 
     def show_slot(self, key: str | None) -> None:
         """Show the position of a slot; of the first where it is None, or none of that key is there any more."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PyQt6.QtGui import QDragEnterEvent, QDropEvent
-from PyQt6.QtWidgets import QApplication, QFileDialog, QLabel, QPlainTextEdit, QPushButton, QToolButton
+from PyQt6.QtWidgets import QApplication, QFileDialog, QLabel, QPlainTextEdit, QPushButton, QScrollArea, QToolButton
 
 from framehook.app.gui.bridge import Bridge
 from framehook.app.gui.panels.callbacks import EXAMPLE, STARTER, CallbacksPanel
@@ -352,11 +352,53 @@ def test_selection_and_scrolling_stay_while_figures_come_and_files_go(qtbot, bri
     assert chosen.parent().data().startswith("yard.py")
 
 
+def test_what_matters_is_seen_without_scrolling_in_a_panel_below_the_picture(qtbot, panel, playing):
+    panel.resize(954, 186)
+    table = panel.table
+    qtbot.waitUntil(lambda: len(shown(panel)["Built in"]) > 4, timeout=WAIT)
+    qtbot.waitUntil(lambda: table.horizontalScrollBar().maximum() == 0, timeout=WAIT)
+    header = table.header()
+    titles = [table.model().headerData(number, Qt.Orientation.Horizontal) for number in range(table.model().columnCount())]
+    there = sorted(range(len(titles)), key=header.sectionViewportPosition)
+    assert [titles[number] for number in there[:6]] == ["Callback", "Event", "Calls", "Mean, ms", "Errors", "State"]
+    assert "Run your own code" in " ".join(label.text() for label in panel.findChildren(QLabel) if label.isVisible())
+
+
+def test_an_event_that_is_cut_short_is_told_by_the_tooltip_and_shows_both_its_ends(panel):
+    panel.resize(954, 186)
+    event = index_of(panel, "Built in", "Relay").siblingAtColumn(1)
+    assert event.data() in event.data(Qt.ItemDataRole.ToolTipRole)
+    assert panel.table.textElideMode() is Qt.TextElideMode.ElideMiddle
+
+
+def test_columns_fill_a_wide_panel_and_stay_as_the_user_drew_them(qtbot, panel):
+    panel.resize(1594, 250)
+    assert panel.table.columnWidth(1) > panel.table.fontMetrics().horizontalAdvance("on_predict_postprocess_end")
+    panel.table.header().resizeSection(1, 333)
+    panel.resize(1000, 250)
+    assert panel.table.columnWidth(1) == 333
+
+
+def test_what_went_wrong_has_more_room_than_the_guide(qtbot, panel, playing, tmp_path):
+    panel.resize(1000, 250)
+    (example,) = [each for each in panel.findChildren(QPlainTextEdit) if each.isVisible()]
+    guide = example.width()
+    assert guide <= 300
+    load(qtbot, panel, write(tmp_path / "door.py", FAILING))
+    failing = "door.py", "on_predict_batch_end"
+    qtbot.waitUntil(lambda: row_of(panel, *failing)[-2] == "1", timeout=WAIT)
+    panel.table.setCurrentIndex(index_of(panel, *failing))
+    qtbot.waitUntil(lambda: panel.detail.isVisible() and panel.detail.width() > guide + 50, timeout=WAIT)
+
+
 def test_everything_can_be_reached_by_key_and_has_a_name(panel):
     for button in panel.findChildren(QToolButton):
         if button.text():
             assert button.accessibleName() == button.text().rstrip("…")
             assert button.toolTip()
             assert button.focusPolicy() & Qt.FocusPolicy.TabFocus
+            assert button.height() >= 24
+    for area in panel.findChildren(QScrollArea):
+        assert area.focusPolicy() is Qt.FocusPolicy.NoFocus
     assert panel.table.accessibleName() == "Callbacks"
     assert panel.detail.accessibleName()

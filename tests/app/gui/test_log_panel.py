@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from PyQt6.QtCore import QModelIndex, Qt
 from PyQt6.QtGui import QGuiApplication
-from PyQt6.QtWidgets import QComboBox, QFileDialog, QToolButton, QTreeView
+from PyQt6.QtWidgets import QAbstractScrollArea, QComboBox, QFileDialog, QToolButton, QTreeView
 
 from framehook.app.gui.panels.log import KEPT, LogPanel
 from framehook.app.session.state import Level, Note
@@ -150,6 +150,19 @@ def test_selected_notes_are_copied_and_all_that_are_shown_where_none_is(qtbot, b
     qtbot.waitUntil(view.hasFocus, timeout=WAIT)
     qtbot.keyClick(view, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
     assert QGuiApplication.clipboard().text() == second
+
+
+def test_buttons_are_large_enough_to_be_hit_and_what_the_tab_key_reaches_has_a_name(panel):
+    for button in panel.findChildren(QToolButton):
+        if button.text():
+            assert min(button.width(), button.height()) >= 24
+    assert panel.levels.height() >= 24
+    reached = [
+        each
+        for each in panel.findChildren(QAbstractScrollArea)
+        if each.isVisible() and each.focusPolicy() & Qt.FocusPolicy.TabFocus
+    ]
+    assert [each.accessibleName() for each in reached] == ["Notes"]
 
 
 def test_notes_are_cleared(qtbot, bridge, panel):

@@ -1,12 +1,13 @@
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QColor, QGuiApplication, QPalette
-from PyQt6.QtWidgets import QCheckBox, QLabel, QPushButton
+from PyQt6.QtWidgets import QCheckBox, QFrame, QLabel, QPushButton, QScrollArea
 
-from framehook.app.gui.panels.performance import DROPPED, LINES, PerformancePanel
+from framehook.app.gui.panels.performance import DROPPED, LINES, PAINT, PerformancePanel
 from framehook.app.gui.theme import apply_theme
 from framehook.app.session.state import Figures, PaintFigures
 from framehook.inference.connection import SourceState
@@ -113,6 +114,68 @@ def test_the_plot_has_a_line_for_each_stage_that_is_ticked(qtbot, bridge, panel)
     qtbot.mouseClick(box(panel, "inference"), Qt.MouseButton.LeftButton, pos=box(panel, "inference").rect().center() / 4)
     qtbot.waitUntil(lambda: not box(panel, "inference").isChecked(), timeout=WAIT)
     assert inference not in colours(panel)
+
+
+def test_waiting_is_left_out_of_the_plot_until_it_is_ticked(qtbot, bridge, panel):
+    for _ in range(2):
+        bridge.figures_changed.emit(figures(speed={**SPEED, "wait": 1250.0}))
+        qtbot.wait(20)
+    wait = line_colour(panel, "wait")
+    assert box(panel, "wait").text() == "wait 1250.0"
+    assert wait not in colours(panel)
+    assert "10000" not in panel.plot.written()[0]
+    box(panel, "wait").click()
+    assert wait in colours(panel)
+
+
+def test_each_line_keeps_clear_of_the_others_however_much_they_differ(qtbot, bridge, panel):
+    speed = {"wait": 1250.0, "preprocess": 20.0, "inference": 900.0, "postprocess": 0.6, "callbacks": 4.0, "consumer": 0.05}
+    for _ in range(3):
+        bridge.figures_changed.emit(figures(speed=speed, paint_ms=0.2))
+        qtbot.wait(100)
+    image = panel.plot.grab().toImage()
+
+    def rows(name):
+        colour = QColor(line_colour(panel, name))
+        return {y for y in range(image.height()) for x in range(image.width()) if image.pixelColor(x, y) == colour}
+
+    places = [rows(name) for name in ("inference", "preprocess", "callbacks", "postprocess", PAINT, "consumer")]
+    assert all(len(place) == 2 for place in places)  # as wide as a line is
+    assert all(max(above) + 5 < min(below) for above, below in pairwise(places))
+
+
+@pytest.mark.parametrize("points", [0, 18])
+def test_the_axes_are_written_whole_at_every_font(qtbot, bridge, points):
+    panel = PerformancePanel(bridge)
+    if points:
+        font = panel.font()
+        font.setPointSizeF(points)
+        panel.setFont(font)
+    shown(qtbot, panel, 500, 900)
+    panel.lines["wait"].setChecked(True)
+    bridge.figures_changed.emit(figures(speed={**SPEED, "wait": 1250.0}))
+    left, bottom = panel.plot.written()
+    assert left[-1] == "10000"
+    assert (bottom[0], bottom[-1]) == ("60 s ago", "now")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1239, 150), (954, 180), (320, 500)])
+def test_with_a_large_font_everything_is_reached_by_scrolling_down(qtbot, bridge, width, height):
+    tell(bridge, slots=(slot("1", "door"),))
+    panel = PerformancePanel(bridge)
+    font = panel.font()
+    font.setPointSizeF(18)
+    panel.setFont(font)
+    shown(qtbot, panel, width, height)
+    bridge.figures_changed.emit(figures(overwritten=30))
+    qtbot.wait(50)
+    for area in panel.findChildren(QScrollArea):
+        assert area.horizontalScrollBar().maximum() == 0
+        assert area.focusPolicy() is Qt.FocusPolicy.NoFocus or area.accessibleName()
+    (card,) = [each for each in panel.findChildren(QFrame) if each.accessibleName() == "Figures of door"]
+    right = card.mapTo(panel, card.rect().topRight()).x()
+    assert right < width
+    assert all(each.width() >= each.sizeHint().width() for each in panel.findChildren(QPushButton))
 
 
 def test_the_plot_follows_a_change_between_light_and_dark(qtbot, qapp, bridge, panel):

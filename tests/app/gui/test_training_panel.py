@@ -17,6 +17,7 @@ from PyQt6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
+    QScrollArea,
     QScrollBar,
 )
 
@@ -24,6 +25,7 @@ from framehook.app.gui.panels.training import TrainingPanel
 from framehook.app.gui.theme import apply_theme
 from framehook.app.session.state import Level, ModelFacts
 from framehook.app.session.trainings import MAP, MAP50, TrainingJob
+from framehook.training.options import TrainOptions
 from tests.app.session.training_child import COMMAND
 
 from .conftest import WAIT
@@ -325,6 +327,40 @@ def test_the_folder_is_opened(qtbot, panel, play, tmp_path):
     assert opened.urls == [str(tmp_path / "saved" / "trained" / "train")]
 
 
+def test_seldom_used_options_are_folded_away_and_go_with_the_training(qtbot, panel, tmp_path):
+    more = button(panel, "▸ Advanced")
+    assert not field(panel, "Learning rate").isVisible()
+    more.click()
+    assert more.text() == "▾ Advanced"
+    wanted = []
+    panel.form.wanted.connect(lambda source, options: wanted.append(options))
+    script(panel, tmp_path, BEGIN, {"wait": "stop"}, {"done": {"why": "stop"}})
+    button(panel, "Start training").click()
+    usual = TrainOptions()
+    names = ("lr0", "optimizer", "patience", "workers", "seed", "mosaic")
+    assert {name: wanted[0][name] for name in names} == {name: getattr(usual, name) for name in names}
+    button(panel, "Stop").click()
+    wait_for(qtbot, panel, "Stopped before")
+    button(panel, "New training…").click()
+    type_into(field(panel, "Learning rate"), "0.02")
+    field(panel, "Optimizer").setCurrentText("SGD")
+    for name, value in (("Patience", 7), ("Workers", 0), ("Seed", 3)):
+        field(panel, name).setValue(value)
+    panel.form.mosaic.click()
+    button(panel, "Start training").click()
+    told = {"lr0": 0.02, "optimizer": "SGD", "patience": 7, "workers": 0, "seed": 3, "mosaic": 0.0}
+    assert {name: wanted[1][name] for name in names} == told
+
+
+@pytest.mark.parametrize(("typed", "said"), [("quick", "'quick' is no number"), ("-1", "lr0=-1.0 is out of range")])
+def test_a_learning_rate_that_is_none_is_said(panel, play, typed, said):
+    button(panel, "▸ Advanced").click()
+    type_into(field(panel, "Learning rate"), typed)
+    play(BEGIN)
+    assert says(panel, said)
+    assert there(panel, "Start training")
+
+
 # How it looks, and is reached ------------------------------------------------------------------------------------------------
 
 
@@ -375,6 +411,39 @@ def test_nothing_is_cut_off_below_the_picture_or_beside_it(qtbot, make_panel, tm
     button(panel, "Stop").click()
     qtbot.waitUntil(lambda: bool(there(panel, "Go on")), timeout=WAIT)
     assert cut_off() == []
+
+
+@pytest.mark.parametrize(("points", "height"), [(0, 130), (0, 186), (18, 142)])
+def test_the_button_that_starts_is_always_there_and_fields_scroll_above_it(qtbot, make_panel, points, height):
+    panel = make_panel(1239, height)
+    font = panel.font()
+    font.setPointSizeF(points or font.pointSizeF())
+    panel.setFont(font)
+    panel.form.more.click()
+    qtbot.waitUntil(lambda: panel.form.lr0.isVisible(), timeout=WAIT)
+    go = button(panel, "Start training")
+    QApplication.processEvents()
+    assert go.mapTo(panel, go.rect().bottomLeft()).y() < height
+    for name in ("Seed", "Dataset"):
+        reached = field(panel, name)
+        reached.setFocus(Qt.FocusReason.TabFocusReason)
+        panel.form._fields.ensureWidgetVisible(reached)
+        assert not reached.visibleRegion().isEmpty()
+    for area in panel.findChildren(QScrollArea):
+        assert area.focusPolicy() is Qt.FocusPolicy.NoFocus
+
+
+def test_plots_have_titles_and_sensible_axes_before_and_while_something_is_trained(qtbot, panel, play):
+    titles = ["<b>Losses</b> ", "<b>Accuracy</b> mAP"]
+    for wanted in (["epoch"], ["epoch", "1", "2", "3", "4"]):
+        left, bottom = panel.curves.accuracy.plot.written()
+        assert (left[0], left[-1]) == ("0", "1")
+        assert bottom == wanted
+        assert panel.curves.losses.plot.written()[1] == wanted
+        assert [text for text in texts(panel, QLabel) if text in titles] == titles
+        if wanted == ["epoch"]:
+            play(BEGIN, epoch(1, 0.5, 0.25), {"wait": "stop"})
+            wait_for(qtbot, panel, "in epoch 1")
 
 
 # In the window ---------------------------------------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
+from itertools import pairwise
+
 import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction
-from PyQt6.QtWidgets import QLabel, QSlider, QStyle, QStyleOptionSlider, QToolButton
+from PyQt6.QtWidgets import QApplication, QLabel, QSlider, QStyle, QStyleOptionSlider, QToolButton
 
 from framehook.app.gui.panels.transport import ACTIONS, TransportBar, in_words
 from framehook.app.session.state import Phase
@@ -163,6 +165,19 @@ def test_the_buttons_are_the_actions_of_the_menus(qtbot, actions, bar):
     assert pressed == list(ACTIONS)
     actions["step"].setEnabled(False)
     assert [button.isEnabled() for button in bar.findChildren(QToolButton)] == [True, False, True, True]
+
+
+@pytest.mark.parametrize("points", [0, 18])
+def test_buttons_are_large_enough_to_be_hit_and_grow_with_the_font(qtbot, bar, points):
+    font = bar.font()
+    font.setPointSizeF(points or font.pointSizeF())
+    bar.setFont(font)
+    bar.resize(700, bar.sizeHint().height())
+    QApplication.processEvents()
+    buttons = bar.findChildren(QToolButton)
+    text = bar.fontMetrics().height()
+    assert all(min(each.width(), each.height()) >= max(24, text) and each.iconSize().height() >= text for each in buttons)
+    assert all(right.x() - left.geometry().right() > 4 for left, right in pairwise(buttons))
 
 
 def test_the_slot_that_is_looked_at_is_shown(bridge, bar):
