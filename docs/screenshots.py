@@ -85,8 +85,8 @@ class Stage:
         self._hold_at = hold_at
         self._not_before = time.monotonic() + seconds
         model = Model()
-        model.add_callback("on_predict_batch_end", self._hold)
-        self.window = MainWindow(store, model=model, options={**settings.options(), "conf": 0.25, **options})
+        self._holding = model.add_callback("on_predict_batch_end", self._hold)
+        self.window = MainWindow(store, model=model, options={**settings.options(), "conf": 0.4, **options})
         self.session = self.window.bridge.session
         self.window.resize(*SIZE)
         self.window.show()
@@ -123,6 +123,8 @@ class Stage:
         if zones:
             self.session.set_zones(self.session.state.slots[0].key, zones)
         self.wait("the sources play to where they are held", lambda: self.session.state.phase is Phase.PAUSED)
+        self._holding.remove()
+        self.session.pause()  # so that the window hears of it
         self.rest(1.0)
 
     def front(self, *titles: str) -> None:

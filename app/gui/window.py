@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final
 
 from PyQt6.QtCore import QEvent, QSize, Qt
@@ -40,6 +41,9 @@ from framehook.app.session.state import Level, Note, Phase, SessionState
 
 FIRST_SIZE: Final = QSize(1280, 720)
 """Of the window, where the screen is large enough."""
+
+CLOSING: Final = 1.5
+"""Seconds in which everything is to end when it is closed: the process has half a second more."""
 
 _TOOLS = ("open_source", "open_model", "", "record", "snapshot", "", "draw_line", "draw_area", "", "fit", "follow", "enlarge")
 
@@ -185,9 +189,11 @@ class MainWindow(QMainWindow):
         self._store.set_window("docks", self._docks.save())
         self._store.sync()
         self.handlers.close()
-        self.training.close_down()
         self.hide()  # at once; files are completed meanwhile
-        self.ended = self.bridge.close()
+        until = time.monotonic() + CLOSING
+        self.training.close_down()  # it is asked to end, and waited for last
+        self.ended = self.bridge.close(CLOSING)
+        self.training.close_down(max(until - time.monotonic(), 0.0))
         super().closeEvent(event)
 
     # Parts ------------------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -141,9 +142,10 @@ class TrainingPanel(QWidget):
             self._job.stop()
 
     def close_down(self, timeout: float = 0.0) -> bool:
-        """The window is closed: end the training, whose checkpoints stay. Whether it ended within `timeout` seconds."""
-        self.form.close_down()
-        return self._job is None or self._job.close(timeout)
+        """The window is closed: end the training, whose checkpoints stay. Whether all ended within `timeout` seconds."""
+        until = time.monotonic() + timeout
+        ended = self._job is None or self._job.close(timeout)
+        return self.form.close_down(max(until - time.monotonic(), 0.0)) and ended
 
     # Layout -----------------------------------------------------------------------------------------------------------------
 

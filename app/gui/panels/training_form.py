@@ -47,8 +47,6 @@ EXAMPLE_EPOCHS: Final = 30
 EXAMPLE_SIDE: Final = 160
 EXAMPLE_BATCH: Final = 8
 """With these a network that begins with random weights finds nearly everything in the example set, in minutes on a CPU."""
-PATIENCE: Final = 2.0
-"""Seconds that what is being drawn may still take when the window is closed."""
 FIRST: Final = "yolo11n"
 """What is started from unless something else is chosen."""
 _USUAL: Final = TrainOptions()
@@ -192,10 +190,9 @@ class TrainingForm(QWidget):
         """Offer a checkpoint or the file of an architecture, and choose it."""
         self._offer(path)
 
-    def close_down(self) -> None:
-        """Wait for what is being drawn."""
-        if self._example is not None:
-            self._example.close(PATIENCE)
+    def close_down(self, timeout: float) -> bool:
+        """Wait so many seconds for what is being drawn; whether it is. One that is not complete is drawn anew next time."""
+        return self._example is None or self._example.close(timeout)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """What nothing in it had a use for: Enter starts, as in a dialog."""
