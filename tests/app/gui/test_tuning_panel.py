@@ -28,6 +28,7 @@ from .panel_scenes import FILE, NAMES, open_and_watch, quick_model, shown, texts
 
 ALL_SHOWN = {"keep_unconfirmed": True}
 
+
 @pytest.fixture
 def bridge(qtbot, make_bridge):
     bridge = make_bridge(model=quick_model())

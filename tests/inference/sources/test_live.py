@@ -1,3 +1,4 @@
+import gc
 import logging
 import os
 import random
@@ -673,6 +674,7 @@ def leftovers():
 def test_two_hundred_faults_in_a_row_leave_nothing_behind():
     chance = random.Random(5)
     faults = [Fault.CUT] * 6 + [Fault.END] * 6 + [Fault.HALF] * 6 + [Fault.GARBAGE, Fault.STALL]
+    gc.collect()  # what tests before this one left to the collector is not to be counted here
     before = leftovers()
     with MjpegServer(size=SMALL, fps=300) as server, stream(server, read_timeout=0.2, open_timeout=2) as source:
         last = -1
@@ -686,7 +688,8 @@ def test_two_hundred_faults_in_a_row_leave_nothing_behind():
     deadline = time.monotonic() + 5
     while (after := leftovers()) != before and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert after == before
+    assert after[0] == before[0]
+    assert after[1] <= before[1]  # fewer where something of an earlier test was closed meanwhile
 
 
 def test_a_process_ends_though_connections_hang():
