@@ -28,6 +28,7 @@ from framehook.inference.errors import FramehookError, OptionError, RunError, on
 from framehook.inference.frame import SourceInfo
 from framehook.inference.options import AT_START
 from framehook.inference.predictor import Predictor, check_options
+from framehook.inference.result import Result
 from framehook.inference.sources import Source
 from framehook.inference.stats import Stats
 from framehook.model import Model
@@ -63,6 +64,7 @@ class Director:
         self._loader = ModelLoader(board, desk, self.take_model, self._no_model)
         self.zoning = Zoning(callbacks, self.key_of, lambda: self.predictor)
         self._kept_zones = KeptZones()
+        self._tuned = False  # whether frames that were under way at a pause may be of other options
         self._model: Model | None = None
         self._accepted = board.state.options  # those that were found to be possible
         self._opened: list[Opened] = []  # what has a place on the screen
@@ -92,6 +94,12 @@ class Director:
         playing = self._playing
         return None if playing is None else playing.run.predictor
 
+    def show(self, key: str, result: Result) -> None:
+        """Take the newest result of a slot; one that was under way when options changed is looked at again."""
+        self._renderer.show(key, result)
+        if self._tuned:
+            self._desk.hand_in(self._retake)
+
     def begins_again(self, change: SourceChange) -> bool:
         """Whether a file that has ended is to be played again at once; one without frames would begin again for ever."""
         at_end = change.state is SourceState.ENDED and not change.reason
@@ -109,6 +117,7 @@ class Director:
     def close(self) -> None:
         """Begin nothing any more, and end what plays."""
         self._closed = True
+        self._retakes.forget()
         playing = self._playing
         if playing is not None:
             playing.stop()
@@ -193,6 +202,7 @@ class Director:
 
     def play(self) -> None:
         """Go on, or start again."""
+        self._let_go()
         if self._steerable is not None:
             self._steerable.run.resume()
         elif self._plan is not None:
@@ -230,6 +240,7 @@ class Director:
 
     def step(self) -> None:
         """Pause, and show one frame more."""
+        self._let_go()
         if self._steerable is not None:
             self._steerable.run.step()
         elif self._plan is not None:
@@ -240,6 +251,7 @@ class Director:
 
     def seek(self, seconds: float, key: str | None) -> None:
         """Go to a time of a file, or of all."""
+        self._let_go()
         slots = [slot for slot in self._board.state.slots if slot.seekable and key in (None, slot.key)]
         at = {slot.key: seconds for slot in slots}
         if not slots:
@@ -297,11 +309,17 @@ class Director:
         """Zones of a slot were changed, or count anew: frames that stand show them no more as they were."""
         self._retake((), {key: names})
 
+    def _let_go(self) -> None:
+        """Other frames come, with the options of now."""
+        self._tuned = False
+        self._retakes.forget()
+
     def _retake(self, changed: Iterable[str] | None = None, zones: Mapping[str, Set[str]] | None = None) -> None:
         """Where no frame comes to show what was changed: show it on those that stand, unless callbacks would have their say."""
         standing = self._steerable is None or self._steerable.run.paused
         if standing and self._model is not None and self._hooks.usual:
             keys = [slot.key for slot in self._board.state.slots]
+            self._tuned = True
             self._retakes.take(keys, self._model.detector, self._accepted, changed, zones)
 
     # Planning -----------------------------------------------------------------------------------------------------------------
@@ -413,6 +431,7 @@ class Director:
             self._failed = True
 
     def _play(self, model: Model, seats: list[Seat], plan: Plan) -> None:
+        self._let_go()
         cast = Cast()
         for slot, source in seats:
             cast.add(source, slot.key)

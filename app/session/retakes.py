@@ -44,6 +44,7 @@ class Retakes:
         self._lock = threading.Lock()
         self._wish: _Wish | None = None
         self._working = False
+        self._forgetting = False
         self._standing: dict[str, _Standing] = {}  # of the working thread
 
     def take(
@@ -79,18 +80,30 @@ class Retakes:
             self._working = True
         self._desk.aside("framehook-retake", self._work)
 
+    def forget(self) -> None:
+        """Let go of all that is kept: other frames come, or none any more."""
+        with self._lock:
+            self._wish = None
+            self._forgetting = self._working
+            if not self._working:
+                self._standing = {}
+
     def _work(self) -> None:
         while (wish := self._next()) is not None:
-            try:
-                there = {key: last for key in wish.keys if (last := self._renderer.last(key)) is not None}
-                self._standing = {key: self._retake(key, last, wish) for key, last in there.items()}
-            except BaseException as error:  # noqa: BLE001 - a decoder of the user's may raise anything; the next wish may do
-                self._board.report(error)
+            there = {key: last for key in wish.keys if (last := self._renderer.last(key)) is not None}
+            self._standing = {key: standing for key, standing in self._standing.items() if key in there}
+            for key, last in there.items():
+                try:
+                    self._standing[key] = self._retake(key, last, wish)
+                except BaseException as error:  # noqa: BLE001 - a decoder of the user's may raise anything; the next may do
+                    self._board.report(error)
 
     def _next(self) -> _Wish | None:
         with self._lock:
             wish, self._wish = self._wish, None
             self._working = wish is not None
+            if wish is None and self._forgetting:
+                self._standing, self._forgetting = {}, False
             return wish
 
     def _retake(self, key: str, last: Result, wish: _Wish) -> _Standing:

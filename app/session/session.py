@@ -80,7 +80,7 @@ class Session:
         self.hooks = Hooks(self.callbacks, self._board.note, self._hooks_changed)
         self._director = director = Director(self._board, self._desk, self.callbacks, renderer=self.renderer, hooks=self.hooks)
         self._takes = Takes(self.callbacks, self._board.note, self._takes_changed, begins_again=director.begins_again)
-        relay = Relay(self.renderer.show, director.source_changed, director.begins_again, director.key_of)
+        relay = Relay(director.show, director.source_changed, director.begins_again, director.key_of)
         for callback in (Motion(), relay):
             self.callbacks.add(callback, on_error="log")
         self._board.notes.attach()

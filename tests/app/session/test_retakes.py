@@ -1,5 +1,6 @@
 """What is changed while a picture stands shows on it at once, and on nothing else."""
 
+import threading
 import time
 
 import cv2
@@ -217,3 +218,29 @@ def test_a_zone_that_is_deleted_or_counts_anew_is_not_on_the_picture_as_it_was(w
     assert yard[50:100, 40].any() or yard[48, 40:120].any()
     watcher.session.reset_zones(key)
     watcher.until(lambda: np.array_equal(result_of(watcher).canvas, original))
+
+
+def test_a_frame_that_was_under_way_when_it_was_paused_is_looked_at_with_what_was_chosen_since(watch):
+    hold_on, waiting, passes = threading.Event(), threading.Event(), threading.Event()
+
+    def infer(tensor):
+        if hold_on.is_set():
+            waiting.set()
+            assert passes.wait(20)
+        found = np.zeros((1, 5, 1), np.float32)
+        found[0, :, 0] = 16, 16, 10, 10, 0.6
+        return [found]
+
+    watcher = watch(model=Model(FunctionBackend(infer, input_shape=(1, 3, 32, 32)), decoder="yolo"), options={"tracker": None})
+    watcher.session.open("testsrc:320x240@30:live")
+    watcher.until(lambda: result_of(watcher) is not None and len(result_of(watcher)) == 1)
+    hold_on.set()
+    watcher.until(waiting.is_set)
+    watcher.session.pause()
+    watcher.until(lambda: watcher.state.phase is Phase.PAUSED)
+    before = result_of(watcher).frame.index
+    watcher.session.update(conf=0.9)
+    time.sleep(0.3)
+    passes.set()
+    watcher.until(lambda: result_of(watcher).frame.index > before and not len(result_of(watcher)))
+    assert watcher.state.phase is Phase.PAUSED
