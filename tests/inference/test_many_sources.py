@@ -56,6 +56,10 @@ def changes(callbacks):
     return told
 
 
+def ledger_of(run, name):
+    return next(each.ledger for each in run.stats.sources.values() if each.source.name == name)
+
+
 def by_source(results):
     sorted_out = {}
     for result in results:
@@ -218,11 +222,11 @@ def test_frames_of_a_removed_source_that_are_under_way_are_not_delivered():
     for result in run:
         seen.append(result.frame.source.name)
         if len(seen) == 10:
+            until(lambda: ledger_of(run, "a").pending)  # its reader may not have had a turn for a while
             run.remove_source("a")
     assert "a" not in seen[10:]
     assert seen.count("b") == 100
-    figures = {each.source.name: each.ledger for each in run.stats.sources.values()}
-    assert set(figures["a"].dropped) == {Cause.STOPPED}
+    assert set(ledger_of(run, "a").dropped) == {Cause.STOPPED}
     assert adds_up(run.stats)
 
 
