@@ -74,7 +74,7 @@ MENUS: Final[Mapping[str, tuple[Spec | str | None, ...]]] = {
             "record_original",
             "Record the ori&ginal",
             ("Ctrl+Shift+R",),
-            "Record the video as it was captured",
+            "Record the video as it was captured: all frames that are looked at for objects",
             "record-original",
             checkable=True,
         ),

@@ -17,6 +17,7 @@ from PyQt6.QtCore import QEvent, QSocketNotifier, QTimer
 from PyQt6.QtWidgets import QApplication
 
 from framehook.app.cli import INTERRUPTED
+from framehook.app.gui.scale import SCALES, scaled
 from framehook.app.gui.settings_store import Store
 from framehook.app.gui.theme import apply_theme
 from framehook.app.gui.window import MainWindow
@@ -61,10 +62,10 @@ def run_app(
     Raises:
         UnknownOptionError, OptionError: an option is wrong.
     """
-    app = application()
+    store = Store() if store is None else store
+    settings = store.settings()
+    app = application(settings.scale)
     with _ClosedBySignals() as signals:
-        store = Store() if store is None else store
-        settings = store.settings()
         apply_theme(app, settings.theme)
         window = MainWindow(
             store,
@@ -97,12 +98,13 @@ def run_app(
     return code
 
 
-def application() -> QApplication:
-    """The application of this process, made where there is none."""
+def application(scale: int = SCALES[0]) -> QApplication:
+    """The application of this process; made where there is none, with everything so large (`scaled`)."""
     app = QApplication.instance()
     if not isinstance(app, QApplication):
         clear_misleading_paths()  # at the last moment: OpenCV, imported by now, has set them
-        app = QApplication(sys.argv[:1])
+        with scaled(scale):
+            app = QApplication(sys.argv[:1])
         _kept.append(app)
     app.setApplicationName("Framehook")
     app.setApplicationDisplayName("Framehook")

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args
 from PyQt6.QtCore import QByteArray, QSettings, QStandardPaths
 
 from framehook.app.demo import CONFIDENCE
+from framehook.app.gui.scale import SCALES
 from framehook.app.gui.theme import THEMES, Theme
 from framehook.inference.callbacks.overlay import LAYERS
 from framehook.inference.ranges import is_number
@@ -63,6 +64,7 @@ class Settings:
 
     Attributes:
         theme: Light, dark, or as the system is.
+        scale: How large letters and symbols are, in percent, of `SCALES`; from the next start on.
         start_with: What is open when the app starts without a source.
         conf: The confidence that sessions begin with, 0..1.
         iou: The overlap above which the weaker of two boxes is suppressed, 0..1.
@@ -75,6 +77,7 @@ class Settings:
     """
 
     theme: Theme = "system"
+    scale: int = SCALES[0]
     start_with: StartWith = "nothing"
     conf: float = CONFIDENCE
     iou: float = 0.7
@@ -216,8 +219,8 @@ def _share(value: Any) -> float:
     return float(value)
 
 
-def _one_of(*words: str) -> Callable[[Any], str]:
-    def checked(value: Any) -> str:
+def _one_of(*words: _Value) -> Callable[[Any], _Value]:
+    def checked(value: Any) -> _Value:
         return words[words.index(value)]
 
     return checked
@@ -236,6 +239,7 @@ def _folder(value: Any) -> Path:
 
 _CHECKED: Final[dict[str, Callable[[Any], Any]]] = {
     "theme": _one_of(*THEMES),
+    "scale": _one_of(*SCALES),
     "start_with": _one_of(*get_args(StartWith)),
     "conf": _share,
     "iou": _share,

@@ -11,7 +11,9 @@ from PyQt6.QtWidgets import QLabel, QProgressBar, QSizePolicy, QStatusBar, QWidg
 
 from framehook.app.gui.bridge import Bridge
 from framehook.app.gui.theme import accent, watch
+from framehook.app.gui.view_texts import LOST
 from framehook.app.session.state import Figures, Phase, SessionState, TakeKind
+from framehook.inference.connection import SourceState
 
 _NAME: Final = 40
 """Letters of a name that are shown."""
@@ -22,7 +24,7 @@ _PHASES: Final = {
     Phase.OPENING: "Opening",
     Phase.PLAYING: "Playing",
     Phase.PAUSED: "Paused",
-    Phase.ENDED: "Stopped",
+    Phase.ENDED: "Ended",
     Phase.FAILED: "Stopped by an error",
 }
 _TAKES: Final[dict[TakeKind, str]] = {
@@ -75,7 +77,7 @@ class StatusLine(QStatusBar):
 
     def _show_state(self, state: SessionState) -> None:
         names = sources_in_words(state)
-        phase = _PHASES[state.phase]
+        phase = phase_in_words(state)
         what = f"{phase}: {names}" if names else phase
         model = state.model
         self._what.setText(what if model is None else f"{what}   ·   {_short(model.title)} on {model.device}")
@@ -108,6 +110,19 @@ class StatusLine(QStatusBar):
             self._figures.setText("")
             return
         self._figures.setText(f"{painting.fps:.1f} fps   {painting.latency.p50:.0f} ms")
+
+
+def phase_in_words(state: SessionState) -> str:
+    """What is going on: nothing plays of which no source is connected, and what somebody stopped has not ended by itself."""
+    connections = {slot.connection for slot in state.slots}
+    if state.phase is Phase.PLAYING and connections and SourceState.CONNECTED not in connections:
+        if not connections.isdisjoint(LOST):
+            return "No connection"
+        if SourceState.CONNECTING in connections:
+            return "Connecting"
+    if state.phase is Phase.ENDED and any(slot.reason == "stopped" for slot in state.slots):
+        return "Stopped"
+    return _PHASES[state.phase]
 
 
 def sources_in_words(state: SessionState) -> str:

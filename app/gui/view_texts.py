@@ -8,7 +8,8 @@ from framehook.app.session.state import Phase, Slot
 from framehook.inference.connection import SourceState
 from framehook.inference.frame import SourceKind
 
-_LOST: Final = (SourceState.STALLED, SourceState.RECONNECTING)
+LOST: Final = (SourceState.STALLED, SourceState.RECONNECTING)
+"""How a source stands that was connected, and is not."""
 _OVER: Final = (Phase.ENDED, Phase.FAILED)
 _STILL: Final = (SourceKind.IMAGE, SourceKind.ARRAY)
 """Kinds of which the last picture is what people want to look at."""
@@ -29,7 +30,7 @@ def caption_of(slot: Slot, phase: Phase, fps: float, *, original: bool, followin
         parts.append(f"{fps:.1f} fps")
     if phase is Phase.PAUSED:
         parts.append("paused")
-    elif slot.connection in (*_LOST, SourceState.CONNECTING):
+    elif slot.connection in (*LOST, SourceState.CONNECTING):
         parts.append(f"{slot.connection}: {slot.reason}" if slot.reason else str(slot.connection))
     if original:
         parts.append("original")
@@ -40,7 +41,7 @@ def caption_of(slot: Slot, phase: Phase, fps: float, *, original: bool, followin
 
 def message_of(slot: Slot, phase: Phase, *, pictures: bool) -> Message | None:
     """The message in the middle, or None while there is something to look at; `pictures` tells whether any came so far."""
-    if phase in (Phase.PLAYING, Phase.PAUSED) and slot.connection in _LOST and pictures:
+    if phase in (Phase.PLAYING, Phase.PAUSED) and slot.connection in LOST and pictures:
         return Message("Connection lost", slot.reason or "Trying to connect again…")
     over = phase in _OVER or (slot.connection is SourceState.ENDED and slot.reason != "stopped")
     if not pictures and not over:

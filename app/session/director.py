@@ -277,6 +277,8 @@ class Director:
                 check_options(wanted, self._model.detector)
             elif wanted.tracker is not None:
                 check_tracker(wanted.tracker, wanted.tracker_options or {})
+            if self._steerable is not None:
+                self._hand_on(self._steerable, changes)
         except FramehookError as error:
             self._board.report(error)
             now = self._board.state.options  # by now it may have been changed once more
@@ -284,8 +286,6 @@ class Director:
             self._board.choose({name: getattr(self._accepted, name) for name in refused})
             return
         self._accepted = wanted
-        if self._steerable is not None:
-            self._hand_on(self._steerable, changes)
         self._retake(changes)
 
     def _hand_on(self, playing: Playing, changes: Mapping[str, Any]) -> None:

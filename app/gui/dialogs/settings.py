@@ -29,6 +29,7 @@ from PyQt6.QtWidgets import (
 
 from framehook.app.gui.bridge import Bridge
 from framehook.app.gui.icons import icon, without_icons
+from framehook.app.gui.scale import fitting_scales
 from framehook.app.gui.settings_store import Settings, Store
 from framehook.app.gui.theme import THEMES, Theme, apply_theme
 from framehook.app.session.state import Level
@@ -68,6 +69,8 @@ class SettingsDialog(QDialog):
 
         self._theme = _choice("Theme", "Light or dark; changes at once", [(_THEMES[each], each) for each in THEMES])
         self._theme.currentIndexChanged.connect(self._show_theme)
+        sizes = [(f"{each} %", each) for each in fitting_scales()]
+        self._scale = _choice("Size", "How large letters and symbols are; from the next start on", sizes)
         starts = [("Nothing", "nothing"), ("What was open last", "last")]
         self._start = _choice("Start with", "What is open when the app starts; passwords are not kept", starts)
         self._folder = QLineEdit()
@@ -83,6 +86,7 @@ class SettingsDialog(QDialog):
         folder.addWidget(choose)
         app = QFormLayout()
         app.addRow("&Theme", self._theme)
+        app.addRow("Si&ze", self._scale)
         app.addRow("Start &with", self._start)
         saves = QLabel("Save &in")
         saves.setBuddy(self._folder)
@@ -137,6 +141,7 @@ class SettingsDialog(QDialog):
         """What the dialog shows."""
         return Settings(
             theme=self._theme.currentData(),
+            scale=self._scale.currentData(),
             start_with=self._start.currentData(),
             conf=self._conf.value(),
             iou=self._iou.value(),
@@ -162,6 +167,7 @@ class SettingsDialog(QDialog):
 
     def _show(self, settings: Settings) -> None:
         _set(self._theme, settings.theme)
+        _set(self._scale, settings.scale)
         _set(self._start, settings.start_with)
         self._folder.setText(str(settings.save_dir))
         self._conf.setValue(settings.conf)

@@ -409,7 +409,7 @@ def test_recordings_stay_pressed_until_they_are_ended_also_over_the_end_of_a_fil
         press(window, name)
     until(lambda: all(is_on(window, name) for name in names))
     until(lambda: re.search(r"● Recording 00:\d\d, recording the original 00:\d\d", status(window)))
-    until(lambda: status(window).startswith("Stopped"))
+    until(lambda: status(window).startswith("Ended: "))
     for name in names:
         assert is_on(window, name)
         press(window, name)
@@ -599,7 +599,7 @@ def test_repeating_is_shown_wherever_it_is_switched(window, clip):
     until(lambda: window.bridge.session.figures().painting.shown > shown + 25)  # it has 20
     QTest.mouseClick(button(window, "Repeat"), LEFT)
     assert not is_on(window, "loop")
-    until(lambda: status(window).startswith("Stopped"))
+    until(lambda: status(window).startswith("Ended: "))
 
 
 def test_the_keys_of_the_picture_leave_buttons_and_fields_alone(window):

@@ -29,6 +29,7 @@ def reopened(file):
 
 CHOSEN = {
     "theme": "dark",
+    "scale": 150,
     "start_with": "last",
     "conf": 0.55,
     "iou": 0.4,
@@ -76,6 +77,8 @@ def test_settings_are_options_that_a_run_takes():
     [
         ("theme", '"purple"'),
         ("theme", "7"),
+        ("scale", "110"),
+        ("scale", "true"),
         ("start_with", "null"),
         ("conf", "1.5"),
         ("conf", "true"),

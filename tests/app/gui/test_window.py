@@ -245,6 +245,7 @@ def test_a_stream_that_is_lost_is_told_and_comes_back(window):
         server.go_away()
         until(lambda: "reconnecting" in message(window))
         until(lambda: clock(window).startswith("reconnecting"))
+        assert status(window).startswith(f"No connection: 127.0.0.1:{server.port}")
         server.come_back()
         until(lambda: clock(window).startswith("live"))
         goes_on(window)
