@@ -27,7 +27,8 @@ SCRIPT = """
     def tell(window):
         (dialog,) = [each for each in QApplication.topLevelWidgets() if isinstance(each, QDialog) and each.isVisible()]
         (box,) = [each for each in dialog.findChildren(QComboBox) if each.accessibleName() == "Size"]
-        print(window.devicePixelRatioF(), box.currentText(), ", ".join(box.itemText(row) for row in range(box.count())), sep="; ")
+        sizes = ", ".join(box.itemText(row) for row in range(box.count()))
+        print(window.devicePixelRatioF(), box.currentText(), sizes, sep="; ")
         print("QT_SCALE_FACTOR is", os.environ.get("QT_SCALE_FACTOR"))
         dialog.reject()
         window.close()
