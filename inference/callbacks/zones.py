@@ -407,10 +407,11 @@ def _check_ids(result: Result, zones: Mapping[str, Points]) -> None:
 
 
 def undrawn(result: Result, names: Set[str]) -> Result:
-    """A result without what counters of these zones drew and counted on it."""
-    painters = [each for each in result.painters if not (isinstance(each, _Painter) and names & each.names)]
+    """A result without these zones: neither drawn on it, nor counted in it."""
+    painters = [each.without(names) if isinstance(each, _Painter) else each for each in result.painters]
     twin = result.retaken(result.boxes, painters)
-    twin.data["zones"] = {name: counts for name, counts in result.data.get("zones", {}).items() if name not in names}
+    if "zones" in result.data:
+        twin.data["zones"] = {name: counts for name, counts in result.data["zones"].items() if name not in names}
     return twin
 
 
@@ -424,10 +425,11 @@ class _Painter:
         self._counts = counts
         self._colours = colours
 
-    @property
-    def names(self) -> Set[str]:
-        """The zones it draws."""
-        return self._shapes.keys()
+    def without(self, names: Set[str]) -> _Painter:
+        """One that leaves zones out, and draws the others as this one does."""
+        kept = {name: place for place, name in enumerate(self._shapes) if name not in names}
+        shapes = {name: self._shapes[name] for name in kept}
+        return _Painter(shapes, self._counts, [self._colours[place % len(self._colours)] for place in kept.values()])
 
     def __call__(self, result: Result, canvas: Image) -> None:
         height, width = canvas.shape[:2]

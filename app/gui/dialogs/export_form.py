@@ -150,6 +150,7 @@ class ExportForm(QWidget):
         Raises:
             FramehookError: something is wrong with it, or cannot be read.
         """
+        self._name_again()  # the keyboard may not have left the field
         options = self._options()
         checked = ExportOptions.build(options)
         if not self._named and options["output"] is not None:
@@ -282,6 +283,7 @@ class ExportForm(QWidget):
         for text in (self.data, self.imgsz):
             text.textChanged.connect(self._adapt)
         self.output.textEdited.connect(self._name)
+        self.output.editingFinished.connect(self._name_again)
 
     def _unfold(self, unfolded: bool) -> None:
         if self._store is not None:
@@ -344,8 +346,14 @@ class ExportForm(QWidget):
         return self._bridge.session.folder if beside in theirs or not os.access(beside, os.W_OK) else beside
 
     def _name(self) -> None:
-        self._named = bool(self.output.text())
+        self._named = True
         self._adapt()
+
+    def _name_again(self) -> None:
+        """A field that is left empty is filled in; not before it is left, or nothing else could be typed into it."""
+        if not self.output.text().strip():
+            self._named = False
+            self._adapt()
 
     def _browse_output(self) -> None:
         dialog = QFileDialog(self, "Export to", self.output.text(), _ONNX)

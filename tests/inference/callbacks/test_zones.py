@@ -8,10 +8,11 @@ import pytest
 from framehook.inference.boxes import Boxes
 from framehook.inference.callbacks import Callbacks, ZoneCounter
 from framehook.inference.callbacks.per_source import REMEMBERED, PerTrack
-from framehook.inference.callbacks.zones import arrow_of
+from framehook.inference.callbacks.zones import arrow_of, undrawn
 from framehook.inference.errors import CallbackError, OptionError
-from framehook.inference.sources import TestSource, open_source
+from framehook.inference.sources import open_source
 
+from ..scripted import Scripted  # noqa: TID252 - the same scenery as the tests of runs
 from .scenes import start
 
 LINE = {"line": [(100, 120), (200, 120)]}
@@ -218,9 +219,15 @@ def test_sources_of_one_run_whose_frames_come_in_turn_are_not_mixed_up():
         return feet((0, 150, 100 if (frame.index < 20) == (frame.size == (324, 240)) else 140))
 
     counter = ZoneCounter(LINE)
-    sources = [TestSource(size=size, fps=50, frames=40, live=True) for size in ((320, 240), (324, 240))]
-    results = list(watch(script, counter, source=sources))
-    assert len({result.frame.source.group for result in results[: len(results) // 2]}) == 2  # in turn
+    sources = [
+        Scripted(live=True, stepwise=True, name=f"cam {width}", pixels=np.zeros((240, width, 3), np.uint8))
+        for width in (320, 324)
+    ]
+    with watch(script, counter, source=sources) as run:
+        for _ in range(40):
+            for source in sources:
+                source.allowed.release()
+            assert len({next(run).frame.source.group for _ in sources}) == 2  # in turn
     assert sorted(ways(counts["line"]) for counts in counter.sources.values()) == [(0, 1), (1, 0)]
     assert ways(counter.counts["line"]) == (1, 1)
 
@@ -356,7 +363,7 @@ def test_people_followed_by_hand_are_counted_exactly(data_dir):
             "lawn": [(0, 0.6), (0.5, 0.6), (0.5, 1), (0, 1)],
         }
     )
-    list(watch(frames, counter, source=f"testsrc:768x576@10:{len(frames)}"))
+    list(watch(frames, counter, source=Scripted(len(frames), pixels=np.zeros((576, 768, 3), np.uint8))))
     counts = counter.counts
     assert [ways(counts[name]) for name in ("across", "upright", "slanting", "short")] == [(20, 14), (14, 18), (10, 14), (1, 3)]
     on_lawn = [{row[0] for row in rows if (row[1] + row[3]) / 2 <= 384 and row[4] >= 345.6} for rows in script]
@@ -413,3 +420,19 @@ def test_frames_of_sources_without_zones_are_left_as_they_are():
         assert np.array_equal(result.canvas, result.orig_img)
     assert nowhere.sources == {}
     assert ways(nowhere.counts["line"]) == (0, 0)
+
+
+def test_a_zone_can_be_taken_from_a_result_and_the_others_stay_as_they_are():
+    far = {"far": [(10, 10), (30, 10), (30, 30)]}
+    *_, both = watch(way(*UP), ZoneCounter({**AREA, **LINE}, colors=["#ff0000", "#00ff00"]), ZoneCounter(far))
+    *_, line = watch(way(*UP), ZoneCounter(LINE, colors=["#00ff00"]), ZoneCounter(far))
+    less = undrawn(both, {"area"})
+    assert less.data["zones"] == line.data["zones"]
+    assert np.array_equal(less.canvas, line.canvas)
+    assert set(both.data["zones"]) == {"area", "line", "far"}
+    assert not np.array_equal(both.canvas, line.canvas)
+
+
+def test_a_result_without_zones_is_given_none():
+    *_, last = watch(way(*UP))
+    assert "zones" not in undrawn(last, {"area"}).data
