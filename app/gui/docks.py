@@ -190,6 +190,8 @@ class Docks:
             self._window.tabifyDockWidget(front, dock)
 
     def _show_parts(self, dock: QDockWidget, in_front: bool) -> None:
+        if self._window.isMinimized() and not dock.isFloating():
+            return  # whatever is in front stays so, and keeps the keyboard
         for part in (dock.titleBarWidget(), dock.widget()):
             if part is not None:
                 if in_front:  # what was hidden is told of its size only when it is shown, and asks for the room it had before

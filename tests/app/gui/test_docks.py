@@ -213,7 +213,7 @@ def test_the_window_fits_into_small_screens_in_any_usual_font(qtbot, qapp, tmp_p
         assert window.minimumSizeHint().boundedTo(room) == window.minimumSizeHint()
     finally:
         window.close()
-        assert window.bridge.close(10)
+        assert window.bridge.close(60)
         window.deleteLater()
         qapp.setFont(before)
 
@@ -234,3 +234,20 @@ def test_all_columns_of_the_shortcuts_are_seen_in_a_large_font(qtbot, qapp, wind
         assert dialog.width() <= dialog.screen().availableSize().width()
     finally:
         qapp.setFont(before)
+
+
+def test_a_window_that_was_minimised_gives_the_keyboard_back_to_where_it_was(window):
+    open_source(window, FILE)
+    window.docks.show_panel("Objects")
+    until(lambda: in_front(window, "Objects"))
+    holder = QApplication.focusWidget()
+    assert panel_of(window, holder) == "Objects"
+    hidden = []
+    window.docks.panel("Objects").visibilityChanged.connect(hidden.append)
+    window.showMinimized()
+    until(lambda: hidden == [False])
+    window.showNormal()
+    until(lambda: hidden == [False, True])
+    window.activateWindow()
+    until(lambda: QApplication.focusWidget() is holder)
+    assert holder.isVisible()
