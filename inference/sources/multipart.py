@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 import av
@@ -130,11 +131,12 @@ class JpegDecoder:
         waited: Seconds that passed in waiting for packets since the last picture; whoever waits for them adds to it.
     """
 
-    def __init__(self, full: int) -> None:
-        """Make a decoder of packets of at most `full` bytes."""
+    def __init__(self, full: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Make a decoder of packets of at most `full` bytes; `clock` tells the time in seconds."""
         self.skipped = 0
         self.waited = 0.0
         self._full = full
+        self._clock = clock
         self._splitter = JpegSplitter()
         self._codec = VideoCodecContext.create("mjpeg", "r")
         self._codec.thread_type = "SLICE"  # threads of whole frames would hold back as many frames as there are threads
@@ -167,7 +169,7 @@ class JpegDecoder:
         """Return those pictures of a packet that are not passed over."""
         if not pictures:
             return pictures
-        now = time.monotonic()
+        now = self._clock()
         waited, self.waited = self.waited, 0.0
         if waited >= _WAITED and not full:
             caught_up = self._hurry_since is not None

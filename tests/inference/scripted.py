@@ -10,6 +10,8 @@ from framehook.inference.frame import Frame, SourceInfo, SourceKind
 from framehook.inference.sources.base import Source
 
 PIXELS = np.zeros((4, 4, 3), np.uint8)
+PATIENCE = 30.0
+"""Seconds that what takes a moment may take on a machine that is busy with other things."""
 
 
 class Scripted(Source):
@@ -59,7 +61,7 @@ class Scripted(Source):
         self.closed += 1
 
 
-def until(condition, seconds=5.0):
+def until(condition, seconds=PATIENCE):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"

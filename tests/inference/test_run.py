@@ -10,6 +10,7 @@ import pytest
 from framehook.inference.callbacks import Callbacks
 
 from .brightness import picture, start, values
+from .scripted import PATIENCE
 
 PICTURES = [picture(value) for value in range(1, 31)]
 
@@ -58,12 +59,13 @@ def test_a_run_that_was_never_advanced_is_dropped_in_silence_and_fires_nothing()
 def test_closing_from_another_thread_waits_for_the_frame_under_way():
     callbacks = Callbacks()
     log = []
-    callbacks.add("on_predict_batch_end", lambda predictor: (time.sleep(0.05), log.append("batch")))
+    under_way = threading.Event()
+    callbacks.add("on_predict_batch_end", lambda predictor: (under_way.set(), time.sleep(0.05), log.append("batch")))
     callbacks.add("on_predict_end", lambda predictor: log.append("end"))
     run = start(PICTURES, callbacks=callbacks)
     thread = threading.Thread(target=lambda: list(run))
     thread.start()
-    time.sleep(0.02)
+    assert under_way.wait(PATIENCE)
     run.close()
     assert log[-1] == "end"
     thread.join()
@@ -94,13 +96,16 @@ def test_several_threads_may_share_a_run():
 def test_a_run_left_open_is_closed_when_the_interpreter_exits(tmp_path):
     program = (
         "from framehook import Model\n"
-        "model = Model()\n"
+        "import numpy as np\n"
+        "from framehook.inference.backends import FunctionBackend\n"
+        "net = FunctionBackend(lambda tensor: [np.zeros((1, 5, 1), np.float32)], output_shapes=[(1, 5, None)])\n"
+        "model = Model(net, decoder='yolo')\n"
         "model.add_callback('on_predict_end', lambda predictor: print('ended', predictor.stats.frames))\n"
         "run = model.predict('testsrc:64x64@30', stream=True)\n"
         "next(run)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, cwd=tmp_path, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=300, cwd=tmp_path, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "ended 1\n", "")
 
@@ -117,7 +122,7 @@ def test_a_callback_cannot_advance_its_own_run_and_the_run_survives_the_attempt(
 
 
 def wait_for(ended):
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while not ended and time.monotonic() < deadline:
         time.sleep(0.01)
         gc.collect()

@@ -20,6 +20,7 @@ from framehook.inference.connection import SourceState
 from framehook.inference.errors import SourceUnavailableError
 from framehook.inference.frame import SourceKind
 from framehook.inference.sources import open_source, open_sources
+from framehook.inference.sources.stream import open_url
 
 from ..servers.stamps import read_stamp  # noqa: TID252 - servers that several folders of tests share
 
@@ -67,6 +68,12 @@ def serve():
         server.communicate(timeout=PATIENCE)
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch):
+    """Wait for the first connection as long as a server may take that gets no turn for a while."""
+    monkeypatch.setitem(open_url.__kwdefaults__, "patience", PATIENCE)
+
+
 def stamps_of(source, count):
     return [read_stamp(frame.image)[0] for frame in itertools.islice(source, count)]
 
@@ -75,7 +82,7 @@ def stamps_of(source, count):
 def test_frames_come_over_tcp_with_size_rate_and_times_of_the_stream(serve, size, fps):
     server, port = serve("--size", size, "--fps", str(fps))
     width, height = map(int, size.split("x"))
-    with open_source(f"rtsp://127.0.0.1:{port}/live") as source:
+    with open_source(f"rtsp://127.0.0.1:{port}/live", open_timeout=PATIENCE) as source:
         info = source.info
         assert (info.name, info.path) == (f"127.0.0.1:{port}/live", f"rtsp://127.0.0.1:{port}/live")
         assert (info.kind, info.live, info.size, info.fps) == (SourceKind.STREAM, True, (width, height), fps)

@@ -28,6 +28,7 @@ from typing import Any, Self
 import cv2
 import numpy as np
 
+from .ports import hold_port
 from .stamps import stamp, strip_height
 
 
@@ -146,8 +147,8 @@ class MjpegServer:
         self._stopped = False
         self._listener: socket.socket | None = None
         self.resize(size)
-        with socket.create_server(("127.0.0.1", port)) as probe:
-            self.port: int = probe.getsockname()[1]
+        self._place = hold_port(port)
+        self.port: int = self._place.getsockname()[1]
         if listening:
             self.come_back()
 
@@ -169,6 +170,7 @@ class MjpegServer:
         self.go_away()
         for thread in self._threads:
             thread.join(5)
+        self._place.close()
 
     def resize(self, size: tuple[int, int]) -> None:
         """Send pictures of another size from the next frame on."""

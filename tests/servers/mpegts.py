@@ -15,6 +15,7 @@ import av
 import cv2
 import numpy as np
 
+from .ports import hold_port
 from .stamps import stamp
 
 _PACKET = 188
@@ -65,10 +66,14 @@ class MpegTsServer:
         self._stalled = False
         self._noisy = False
         self._listener: socket.socket | None = None
-        kind = socket.SOCK_STREAM if transport == "tcp" else socket.SOCK_DGRAM
-        with socket.socket(socket.AF_INET, kind) as probe:
-            probe.bind(("127.0.0.1", port))
-            self.port: int = probe.getsockname()[1]
+        if transport == "tcp":
+            self._place = hold_port(port)
+        else:
+            self._place = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self._place.bind(("127.0.0.1", port))
+        self.port: int = self._place.getsockname()[1]
+        if transport == "udp":
+            self._place.close()  # it is the reader's
         self._threads: list[threading.Thread] = []
         self.come_back()
         self._start(self._encode)
@@ -90,6 +95,7 @@ class MpegTsServer:
         self.go_away()
         for thread in self._threads:
             thread.join(5)
+        self._place.close()
 
     def stall(self, stalled: bool = True) -> None:
         """Send nothing any more, or again."""

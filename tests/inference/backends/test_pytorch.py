@@ -73,11 +73,31 @@ def test_lists_and_dicts_of_tensors_are_laid_out_in_order():
     assert [(each.shape, each.dtype.name) for each in found] == [((1, 1, 32, 32), "float32")] * 2 + [((1, 1, 32, 32), "int64")]
 
 
+@pytest.fixture(scope="module")
+def file(data_dir):
+    """A checkpoint of a trained network."""
+    return data_dir / "checkpoints" / "yolo11n_vtest.pt"
+
+
+@pytest.fixture(scope="module")
+def trained(file):
+    return load_network(file)
+
+
+@pytest.fixture(scope="module")
+def picture(file):
+    return np.load(file.with_suffix(".npz"))["input"]
+
+
+@pytest.fixture(scope="module")
+def exact(trained, picture):
+    """What the network gives for the picture."""
+    return trained.infer(picture)[0]
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_narrow_types_give_nearly_the_same_in_float32(data_dir, dtype):
-    file = data_dir / "checkpoints" / "yolo11n_vtest.pt"
-    picture = np.load(file.with_suffix(".npz"))["input"]
-    exact, narrow = load_network(file).infer(picture)[0], load_network(file, dtype=dtype).infer(picture)[0]
+def test_narrow_types_give_nearly_the_same_in_float32(file, picture, exact, dtype):
+    narrow = load_network(file, dtype=dtype).infer(picture)[0]
     assert narrow.dtype == np.float32
     assert np.abs(exact - narrow)[:, 4].max() < 0.1
     assert np.abs(exact - narrow)[:, 4].max() > 0
@@ -86,32 +106,27 @@ def test_narrow_types_give_nearly_the_same_in_float32(data_dir, dtype):
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
-def test_the_order_of_channels_in_memory_changes_nothing(data_dir, channels_last):
-    file = data_dir / "checkpoints" / "yolo11n_vtest.pt"
-    reference = np.load(file.with_suffix(".npz"))
-    (output,) = load_network(file, channels_last=channels_last).infer(reference["input"])
-    assert np.abs(output - reference["output"]).max() < 1e-3
+def test_the_order_of_channels_in_memory_changes_nothing(file, picture, channels_last):
+    (output,) = load_network(file, channels_last=channels_last).infer(picture)
+    assert np.abs(output - np.load(file.with_suffix(".npz"))["output"]).max() < 1e-3
 
 
-def test_answers_are_those_of_onnx_runtime(data_dir, tmp_path):
+def test_answers_are_those_of_onnx_runtime(trained, picture, exact, tmp_path):
     from framehook.export.trace import trace
 
-    backend = load_network(data_dir / "checkpoints" / "yolo11n_vtest.pt")
     file = tmp_path / "net.onnx"
-    file.write_bytes(trace(backend.module, input_size=(416, 320)).model.SerializeToString())
-    picture = np.load(data_dir / "checkpoints" / "yolo11n_vtest.npz")["input"]
-    assert np.abs(backend.infer(picture)[0] - OnnxBackend(file).infer(picture)[0]).max() < 1e-3
+    file.write_bytes(trace(trained.module, input_size=(416, 320)).model.SerializeToString())
+    assert np.abs(exact - OnnxBackend(file).infer(picture)[0]).max() < 1e-3
 
 
-def test_threads_share_a_backend(data_dir):
-    backend = load_network(data_dir / "checkpoints" / "yolo11n_vtest.pt")
+def test_threads_share_a_backend(trained):
     pictures = [np.random.default_rng(seed).random((1, 3, 96, 96), np.float32) for seed in range(4)]
-    alone = [backend.infer(each)[0] for each in pictures]
+    alone = [trained.infer(each)[0] for each in pictures]
     together = [None] * 4
 
     def work(number):
         for _ in range(3):
-            together[number] = backend.infer(pictures[number])[0]
+            together[number] = trained.infer(pictures[number])[0]
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
     for thread in threads:

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from framehook.inference.callbacks import Callback, Callbacks
+from framehook.inference.callbacks import Callback, Callbacks, registry
 from framehook.inference.errors import (
     CallbackError,
     CallbackSignatureError,
@@ -11,6 +11,8 @@ from framehook.inference.errors import (
     UnknownEventError,
 )
 from framehook.inference.events import EVENTS, PredictEvent
+
+from ..scripted import PATIENCE  # noqa: TID252 - what the tests of runs wait with
 
 
 class StandIn:
@@ -156,7 +158,7 @@ def test_raise_names_event_callback_and_frame_and_chains_the_original():
         callbacks.fire("on_predict_batch_end", ENGINE)
     assert str(caught.value) == (
         "callback 'failing' failed in on_predict_batch_end at frame 4 of clip.mp4: "
-        "ValueError: no luck (test_registry.py line 149)"
+        f"ValueError: no luck (test_registry.py line {failing.__code__.co_firstlineno + 1})"
     )
     assert isinstance(caught.value.__cause__, ValueError)
     assert (caught.value.event, caught.value.callback) == ("on_predict_batch_end", "failing")
@@ -408,7 +410,8 @@ def test_an_observer_is_in_force_from_the_next_event_on_and_a_run_has_its_parent
     assert told == ["parent", "run", "parent"]
 
 
-def test_the_observer_is_told_of_background_calls_from_their_worker():
+def test_the_observer_is_told_of_background_calls_from_their_worker(monkeypatch):
+    monkeypatch.setattr(registry, "DRAIN_SECONDS", PATIENCE)
     told = []
     callbacks = Callbacks()
     callbacks.add("on_predict_batch_end", failing, background=True, on_error="log")
@@ -427,13 +430,13 @@ def test_background_calls_that_wait_are_not_made_once_the_callback_is_switched_o
     def wait(snapshot):
         calls.append(snapshot)
         entered.set()
-        go_on.wait(10)
+        go_on.wait(PATIENCE)
 
     callbacks = Callbacks()
     callbacks.add("on_predict_batch_end", wait, background=True)
     for _ in range(3):
         callbacks.fire("on_predict_batch_end", ENGINE)
-    assert entered.wait(10)
+    assert entered.wait(PATIENCE)
     callbacks.switch(next(iter(callbacks)), False)
     go_on.set()
     callbacks.close()

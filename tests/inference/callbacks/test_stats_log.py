@@ -1,6 +1,5 @@
 import gc
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from framehook.inference.callbacks.stats_log import StatsLog
 from framehook.inference.errors import CallbackError, OptionError
 
-from ..scripted import Scripted  # noqa: TID252 - the same scenery as the tests of runs
+from ..scripted import Scripted, until  # noqa: TID252 - the same scenery as the tests of runs
 from .scenes import play
 
 
@@ -17,7 +16,7 @@ def lines(path):
 
 
 def test_the_last_line_tells_the_final_figures(tmp_path):
-    run = play("testsrc:64x48@30:20", StatsLog(tmp_path / "logs" / "stats.jsonl"))
+    run = play("testsrc:64x48@30:20", StatsLog(tmp_path / "logs" / "stats.jsonl", every=1000))
     list(run)
     (last,) = lines(tmp_path / "logs" / "stats.jsonl")
     assert (last["frames"], last["final"], last["error"]) == (20, True, None)
@@ -29,25 +28,25 @@ def test_the_last_line_tells_the_final_figures(tmp_path):
 
 
 def test_lines_are_written_while_nothing_comes_and_may_be_read_at_once(tmp_path):
+    def silences():
+        """Those that were written since the frame came."""
+        told = [each["sources"][0]["silence"] for each in lines(tmp_path / "stats.jsonl")]
+        return [each for each in told if each is not None]
+
     source = Scripted(live=True, stepwise=True)
     with play(source, StatsLog(tmp_path / "stats.jsonl", every=0.02)) as run:
         source.allowed.release()
         next(run)
-        deadline = time.monotonic() + 5
-        while len(lines(tmp_path / "stats.jsonl")) < 3:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: len(silences()) >= 3)
     written = lines(tmp_path / "stats.jsonl")
     assert [each.get("final") for each in written] == [None] * (len(written) - 1) + [True]
-    assert [each["sources"][0]["silence"] for each in written[1:]] == sorted(
-        each["sources"][0]["silence"] for each in written[1:]
-    )
+    assert silences() == sorted(silences())
 
 
 def test_a_second_run_adds_to_the_file_and_an_error_is_told(tmp_path):
-    list(play("testsrc:64x48@30:2", StatsLog(tmp_path / "stats.jsonl")))
+    list(play("testsrc:64x48@30:2", StatsLog(tmp_path / "stats.jsonl", every=1000)))
     with pytest.raises(OSError, match="s went away"):
-        list(play(Scripted(5, fail_at=1), StatsLog(tmp_path / "stats.jsonl")))
+        list(play(Scripted(5, fail_at=1), StatsLog(tmp_path / "stats.jsonl", every=1000)))
     assert [each["error"] for each in lines(tmp_path / "stats.jsonl")] == [None, "s went away"]
 
 

@@ -339,7 +339,7 @@ def test_reading_loads_neither_torch_nor_what_the_file_names(file: Path) -> None
         "print('torch' in sys.modules, [each for each in new if not each.startswith('encodings.')])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, file], capture_output=True, text=True, timeout=60, check=False, cwd=file.parent
+        [sys.executable, "-c", program, file], capture_output=True, text=True, timeout=180, check=False, cwd=file.parent
     )
     assert done.stdout == "False []\n", done.stdout + done.stderr
 

@@ -10,9 +10,18 @@ import av
 import numpy as np
 import pytest
 
+from framehook.inference.sources.stream import open_url
 from framehook.inference.sources.testsrc import TestSource
 
+from ..scripted import PATIENCE  # noqa: TID252 - what all tests of inference share
+
 WriteClip = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for the first connection as long as servers may take that run in this process and get no turn for a while."""
+    monkeypatch.setitem(open_url.__kwdefaults__, "patience", PATIENCE)
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +54,8 @@ def write_clip(tmp_path: Path, pictures: list[np.ndarray]) -> WriteClip:
             stream.codec_context.gop_size = key_every
             if codec == "libx264":
                 stream.options = {"bf": str(b_frames), "preset": "ultrafast"} | ({"b-adapt": "0"} if b_frames else {})
+            elif codec == "libvpx":
+                stream.options = {"deadline": "realtime", "cpu-used": "8"}
             stream.codec_context.time_base = unit
             for number, time in enumerate(times):
                 frame = av.VideoFrame.from_ndarray(pictures[number], format="bgr24")
@@ -88,4 +99,4 @@ def web_server(tmp_path: Path) -> Iterator[tuple[str, dict[str, Callable[[BaseHT
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}", handlers
         server.shutdown()
-        thread.join(5)
+        thread.join(PATIENCE)

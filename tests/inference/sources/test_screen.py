@@ -16,6 +16,8 @@ from framehook.inference.errors import OptionError, SourceNotFoundError, SourceU
 from framehook.inference.frame import SourceKind
 from framehook.inference.sources import Screen, list_screens, open_source
 
+from ..scripted import PATIENCE  # noqa: TID252 - what the tests of runs wait with
+
 WIDTH, HEIGHT = 320, 200
 RED, BLUE = (0, 0, 255), (255, 0, 0)  # BGR
 
@@ -30,7 +32,7 @@ def show(left, right, picture):
     row = "0xff, " * (WIDTH // 16) + "\n" + "0x00, " * (WIDTH // 16) + "\n"
     size = f"#define p_width {WIDTH}\n#define p_height {HEIGHT}\n"
     picture.write_text(f"{size}static unsigned char p_bits[] = {{\n{row * HEIGHT}}};\n")
-    subprocess.run(["xsetroot", "-bitmap", picture, "-fg", left, "-bg", right], check=True, timeout=30)
+    subprocess.run(["xsetroot", "-bitmap", picture, "-fg", left, "-bg", right], check=True, timeout=300)
 
 
 @pytest.fixture
@@ -77,20 +79,22 @@ def test_a_screen_is_live_and_shows_what_is_on_it(server, tmp_path):
 @needs_display
 def test_it_keeps_to_its_rate_and_gives_a_late_reader_no_burst(server):
     with open_source("screen@50") as source:
+        begin = time.monotonic()
         frames = list(itertools.islice(source, 16))
-        assert frames[-1].captured_at - frames[0].captured_at > 15 / 50 * 0.5
-        np.testing.assert_allclose(np.diff([frame.pts for frame in frames]).min(), 1 / 50, atol=1e-6)
+        steps = np.diff([frame.pts for frame in frames]) * 50
+        np.testing.assert_allclose(steps, np.maximum(np.round(steps), 1), atol=1e-4)
         time.sleep(0.3)
         late = [source.read() for _ in range(4)]
     assert late[0].pts - frames[-1].pts > 0.25
-    assert late[-1].captured_at - late[0].captured_at > 1 / 50  # what was missed would have come at once
+    assert np.diff([frame.pts for frame in late]).min() > 0.019  # what was missed would have come at once
+    assert all(frame.captured_at - begin >= frame.pts for frame in frames + late)  # none comes before it is due
 
 
 @needs_display
 def test_monitors_are_told_apart(server):
     for name, left, output in (("west", 0, "screen"), ("east", WIDTH // 2, "none")):
         area = f"{WIDTH // 2}/40x{HEIGHT}/50+{left}+0"
-        subprocess.run(["xrandr", "--setmonitor", name, area, output], check=True, timeout=30)
+        subprocess.run(["xrandr", "--setmonitor", name, area, output], check=True, timeout=300)
     every, west, east = list_screens()
     assert every == Screen(0, (WIDTH, HEIGHT), (0, 0), "")
     assert (west.number, west.size, west.place) == (1, (WIDTH // 2, HEIGHT), (0, 0))
@@ -117,7 +121,7 @@ def test_the_rate_is_an_option_and_the_size_is_not(server):
 def test_a_screen_that_changes_its_size_goes_on_as_a_new_segment(server):
     with open_source("screen:0@100") as source:
         before = source.read()
-        subprocess.run(["xrandr", "--output", "screen", "--off", "--fb", "160x100"], check=True, timeout=30)
+        subprocess.run(["xrandr", "--output", "screen", "--off", "--fb", "160x100"], check=True, timeout=300)
         after = source.read()
     assert (before.size, before.segment) == ((WIDTH, HEIGHT), 0)
     assert (after.size, after.segment, after.index) == ((160, 100), 1, 1)
@@ -128,7 +132,7 @@ def test_a_desktop_that_ends_is_an_error_in_one_line(server):
     with open_source("screen@100") as source:
         source.read()
         server.kill()
-        server.wait(10)
+        server.wait(PATIENCE)
         with pytest.raises(SourceUnavailableError, match=r"^the screen of DISPLAY=:\d+ cannot be read \(") as caught:
             source.read()
         assert "\n" not in str(caught.value)
@@ -142,7 +146,7 @@ def test_interrupt_wakes_a_reader_that_waits_for_the_next_picture(server):
     reader = threading.Thread(target=lambda: results.append(source.read()))
     reader.start()
     source.interrupt()
-    reader.join(10)
+    reader.join(PATIENCE)
     assert results == [None]
     source.close()
     source.close()
@@ -166,7 +170,7 @@ def test_nothing_is_left_open_whoever_closes_it(server):
         reader.start()
         time.sleep(0.02)
         source.close()  # in the middle of it all
-        reader.join(10)
+        reader.join(PATIENCE)
         assert not reader.is_alive()
     assert files() <= before
 
@@ -208,5 +212,5 @@ def test_without_mss_the_command_that_installs_it_is_named():
         "try: open_source('screen')\n"
         "except MissingDependencyError as error: print(error)"
     )
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60).stdout
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=300).stdout
     assert told == "screens are read with mss 10.2 or newer, which is not installed; pip install 'framehook[screen]'\n"

@@ -12,12 +12,19 @@ import pytest
 from framehook.inference.errors import SourceFormatError, SourceUnavailableError
 from framehook.inference.frame import SourceKind
 from framehook.inference.sources import frame_number, open_source
-from framehook.inference.sources.stream import RefusedError, WebFileError, open_url
+from framehook.inference.sources.stream import RefusedError, StreamConnection, WebFileError, open_url
+
+from ...servers.mjpeg import StampedJpeg  # noqa: TID252 - servers that several folders of tests share
+from ...servers.ports import hold_port  # noqa: TID252
+from ...servers.stamps import read_stamp  # noqa: TID252
+from ..scripted import PATIENCE, until  # noqa: TID252
 
 STEADY = [number * 40 for number in range(60)]
 
 
-def motion_jpeg(pictures, *, before=b"", sized=True, count=None, pause=lambda: time.sleep(0.02)):
+def motion_jpeg(
+    pictures, *, before=b"", sized=True, count=None, pause=lambda: time.sleep(0.02), silence=lambda: time.sleep(2 * PATIENCE)
+):
     """A handler that sends pictures as `multipart/x-mixed-replace`, then nothing for a while."""
 
     def handle(request):
@@ -31,7 +38,7 @@ def motion_jpeg(pictures, *, before=b"", sized=True, count=None, pause=lambda: t
             request.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\n" + length + b"\r\n" + data + b"\r\n")
             request.wfile.flush()
             pause()
-        time.sleep(4)
+        silence()
 
     return handle
 
@@ -46,7 +53,7 @@ def send_once():
 
         def run():
             with listener:
-                listener.settimeout(10)
+                listener.settimeout(PATIENCE)
                 client = listener.accept()[0]
             with client:
                 try:
@@ -62,12 +69,14 @@ def send_once():
 
     yield start
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE)
 
 
+@pytest.fixture
 def closed_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+    """A port on which nobody listens."""
+    with hold_port() as place:
+        yield place.getsockname()[1]
 
 
 @pytest.mark.parametrize("style", [{}, {"sized": False}, {"before": b"\r\n"}], ids=["plain", "unsized", "empty line first"])
@@ -98,11 +107,34 @@ def test_a_picture_is_there_before_the_next_one_is_sent(web_server, pictures, st
     address, handlers = web_server
     taken = threading.Semaphore(0)
 
-    handlers["/live"] = motion_jpeg(pictures, **style, pause=lambda: taken.acquire(timeout=5))
-    with open_source(address + "/live", read_timeout=2, reconnect=False) as source:
+    handlers["/live"] = motion_jpeg(pictures, **style, pause=lambda: taken.acquire(timeout=3 * PATIENCE))
+    with open_source(address + "/live", read_timeout=PATIENCE, reconnect=False) as source:
         for number in range(4):
             assert frame_number(source.read().image) == number
             taken.release()
+
+
+def test_a_reader_that_keeps_up_gets_every_picture(web_server):
+    address, handlers = web_server
+    picture = StampedJpeg((640, 480))
+    taken = threading.Semaphore(1)
+
+    def handle(request):
+        request.send_response(200)
+        request.end_headers()
+        for number in range(40):
+            assert taken.acquire(timeout=PATIENCE)  # a reader that gets no turn does not keep up
+            time.sleep(0.03)
+            request.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\n\r\n" + picture(number, time.monotonic()) + b"\r\n")
+
+    handlers["/live"] = handle
+    with StreamConnection(address + "/live", open_timeout=PATIENCE, read_timeout=PATIENCE) as connection:
+        seen = []
+        for frame in connection:
+            seen.append(read_stamp(frame.image)[0])
+            taken.release()
+        assert connection.skipped == 0
+    assert seen == list(range(40))
 
 
 def test_mpeg_ts_over_tcp_to_its_end(write_clip, send_once):
@@ -140,15 +172,15 @@ def test_mpeg_ts_over_udp(pictures):
             numbers = [frame_number(source.read().image) for _ in range(10)]
     finally:
         over.set()
-        sender.join(10)
+        sender.join(PATIENCE)
     assert numbers == list(range(numbers[0], numbers[0] + 10))
 
 
-def test_nobody_listening_fails_in_one_line_without_the_password(capfd):
-    port = closed_port()
+def test_nobody_listening_fails_in_one_line_without_the_password(capfd, closed_port):
+    port = closed_port
     for scheme in ("http", "rtsp", "tcp"):
         with pytest.raises(SourceUnavailableError) as caught:
-            open_source(f"{scheme}://me:hunter2@127.0.0.1:{port}/live?token=hunter3", open_timeout=5, reconnect=False)
+            open_source(f"{scheme}://me:hunter2@127.0.0.1:{port}/live?token=hunter3", open_timeout=PATIENCE, reconnect=False)
         assert str(caught.value) == (
             f"{scheme}://127.0.0.1:{port}/live?token=*** cannot be reached (Connection refused); "
             "check the address and that the server runs"
@@ -174,7 +206,7 @@ def test_a_server_that_says_nothing_is_given_up_on_in_time():
         begin = time.monotonic()
         with pytest.raises(SourceUnavailableError, match=r"did not answer in time \(open_timeout is 1 s\)"):
             open_source(f"http://127.0.0.1:{server.getsockname()[1]}/live", open_timeout=1, reconnect=False)
-        assert time.monotonic() - begin < 4
+        assert time.monotonic() - begin < PATIENCE
 
 
 def test_a_stream_that_falls_silent_fails_after_the_read_timeout(web_server, pictures):
@@ -185,27 +217,27 @@ def test_a_stream_that_falls_silent_fails_after_the_read_timeout(web_server, pic
         with pytest.raises(SourceUnavailableError) as caught:
             for _ in source:
                 pass
-        assert time.monotonic() - begin < 3
+        assert time.monotonic() - begin < PATIENCE
     assert str(caught.value) == f"{address}/live sent nothing for 0.5 s; check the camera and the network"
 
 
 def test_interrupt_wakes_a_reader_that_waits_for_the_network(web_server, pictures):
     address, handlers = web_server
-    handlers["/live"] = motion_jpeg(pictures, count=5)
-    source = open_source(address + "/live", read_timeout=1.5)  # the connection itself ends after this
+    over = threading.Event()
+    handlers["/live"] = motion_jpeg(pictures, count=5, silence=lambda: over.wait(3 * PATIENCE))
+    source = open_source(address + "/live", read_timeout=3 * PATIENCE)
     results = []
     reader = threading.Thread(target=lambda: results.extend(source))
     reader.start()
-    time.sleep(0.5)
+    until(lambda: len(results) == 5)
     begin = time.monotonic()
     source.interrupt()
-    reader.join(2)
-    assert time.monotonic() - begin < 1.2
+    reader.join(2 * PATIENCE)
     source.close()
     source.close()
-    assert time.monotonic() - begin < 1.4
+    assert time.monotonic() - begin < PATIENCE
     assert source.read() is None
-    assert results
+    over.set()  # which the connection itself waits for
 
 
 def test_closing_ends_the_connection_of_a_stream_that_flows(web_server, pictures):
@@ -223,8 +255,8 @@ def test_closing_ends_the_connection_of_a_stream_that_flows(web_server, pictures
     source = open_source(address + "/live")
     source.read()
     source.close()
-    assert gone.wait(3)
-    assert not [thread for thread in threading.enumerate() if thread.name == f"framehook-receive {source.info.name}"]
+    assert gone.wait(PATIENCE)
+    until(lambda: not [each for each in threading.enumerate() if each.name == f"framehook-receive {source.info.name}"])
 
 
 def test_a_film_that_is_sent_without_a_length_is_a_stream(web_server, write_clip):
@@ -293,11 +325,9 @@ def test_a_list_of_pieces_whose_server_fails_is_lost_and_not_over(web_server, tm
         again = []
         reader = threading.Thread(target=lambda: again.append(source.read()))
         reader.start()
-        deadline = time.monotonic() + 10
-        while len(changes) < 3 and time.monotonic() < deadline:
-            time.sleep(0.02)
+        until(lambda: len(changes) == 3)
         answers["list"] = being_written
-        reader.join(10)
+        reader.join(PATIENCE)
         assert again[0].segment == 1
         answers["list"] = text.encode()
         assert len(list(source)) == 9
@@ -356,18 +386,18 @@ def test_a_camera_that_announces_a_length_of_its_pictures_is_a_stream(web_server
 
 @pytest.mark.parametrize("password", ["se[cret", "s[ec]ret", "se]cret", "sec\uff0fret", "se\u2100cret"])
 @pytest.mark.parametrize("scheme", ["rtsp", "http"])
-def test_passwords_that_no_parser_takes_are_no_error_and_are_not_shown(scheme, password):
+def test_passwords_that_no_parser_takes_are_no_error_and_are_not_shown(scheme, password, closed_port):
     with pytest.raises(SourceUnavailableError) as caught:
-        open_source(f"{scheme}://me:{password}@127.0.0.1:{closed_port()}/live", open_timeout=5, reconnect=False)
+        open_source(f"{scheme}://me:{password}@127.0.0.1:{closed_port}/live", open_timeout=PATIENCE, reconnect=False)
     assert "ret" not in ascii(caught.value)
     assert str(caught.value).startswith(f"{scheme}://127.0.0.1:")
 
 
-def test_a_film_whose_server_fails_names_no_password_in_its_error():
+def test_a_film_whose_server_fails_names_no_password_in_its_error(closed_port):
     from framehook.inference.sources.video import VideoSource
 
     with pytest.raises(SourceUnavailableError) as caught:
-        VideoSource(f"http://me:hunter2@127.0.0.1:{closed_port()}/clip.mp4", open_timeout=2, read_timeout=2)
+        VideoSource(f"http://me:hunter2@127.0.0.1:{closed_port}/clip.mp4", open_timeout=PATIENCE, read_timeout=PATIENCE)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
 
@@ -379,7 +409,7 @@ def test_an_answer_that_comes_late_and_is_no_stream_ends_the_source(web_server, 
     asked = threading.Semaphore(0)
 
     def handle(request):
-        asked.acquire(timeout=10)
+        asked.acquire(timeout=PATIENCE)
         asked.release()
         if kind is RefusedError:
             request.send_error(404)
@@ -432,7 +462,7 @@ def test_an_interrupt_from_the_keyboard_while_it_opens_ends_the_connection(web_s
 
     def handle(request):
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-        go_on.wait(10)
+        go_on.wait(PATIENCE)
         try:
             send(request)
         finally:
@@ -440,7 +470,7 @@ def test_an_interrupt_from_the_keyboard_while_it_opens_ends_the_connection(web_s
 
     handlers["/live"] = handle
     with pytest.raises(KeyboardInterrupt) as caught:
-        open_url(address + "/live", patience=20, open_timeout=20)
+        open_url(address + "/live", patience=PATIENCE, open_timeout=PATIENCE)
     go_on.set()
-    assert gone.wait(3)  # though the error is held on to, and what it refers to with it
+    assert gone.wait(PATIENCE)  # though the error is held on to, and what it refers to with it
     assert caught.value is not None

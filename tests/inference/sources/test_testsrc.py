@@ -110,18 +110,22 @@ def test_live_frames_come_at_their_rate():
     with TestSource(size=(64, 48), fps=100, frames=21, live=True) as scene:
         frames = list(scene)
     lasted = frames[-1].captured_at - frames[0].captured_at
-    assert 0.19 <= lasted < 1.0
-    assert frames[-1].pts == pytest.approx(lasted, abs=0.05)
+    assert lasted >= 0.19
+    assert np.median(np.diff([frame.captured_at for frame in frames])) < 0.045  # one or the other may be late
+    lags = [frame.captured_at - frame.pts for frame in frames]
+    assert np.median(lags) - min(lags) < 0.05
 
 
 def test_a_late_reader_gets_no_burst():
     with TestSource(size=(64, 48), fps=50, live=True) as scene:
+        begin = time.monotonic()
         scene.read()
         time.sleep(0.2)
         frames = [scene.read() for _ in range(4)]
     assert [frame_number(frame.image) for frame in frames] == [1, 2, 3, 4]
-    assert frames[0].pts == pytest.approx(0.2, abs=0.1)
-    assert frames[-1].captured_at - frames[0].captured_at > 0.05
+    assert 0.1 < frames[0].pts <= frames[0].captured_at - begin
+    assert np.diff([frame.pts for frame in frames]).min() > 0.019
+    assert all(frame.captured_at - begin >= frame.pts for frame in frames)  # none comes before it is due
 
 
 def test_interrupt_ends_a_wait_at_once():
@@ -131,7 +135,7 @@ def test_interrupt_ends_a_wait_at_once():
     timer.start()
     begin = time.monotonic()
     assert scene.read() is None
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 30  # the next frame is a hundred seconds away
     timer.join()
     scene.close()
     scene.close()
