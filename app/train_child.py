@@ -12,7 +12,7 @@ import os
 import sys
 
 from framehook.app.child_talk import Talk, let_others_go_first
-from framehook.app.session.training_talk import STOP, Stopper, Teller, files_of
+from framehook.app.session.stopping import STOP, Stopper
 from framehook.inference.errors import FramehookError, one_line
 
 
@@ -39,6 +39,7 @@ def main() -> int:
 def _train(talk: Talk, stopper: Stopper) -> None:
     try:
         talk.say(stage="loading PyTorch")
+        from framehook.app.session.training_talk import Teller, files_of
         from framehook.training.callbacks import SamplePredictions
         from framehook.training.trainer import Trainer
 

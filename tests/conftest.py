@@ -14,6 +14,9 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Hundreds of tests start a process; where it may not keep what it has compiled, each of them compiles everything anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 ROOT = Path(__file__).resolve().parents[1]
 GRACE = 30.0
 """Seconds that threads of a test are waited for, however busy the machine is: those that are left behind never end. A reader of

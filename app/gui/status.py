@@ -120,7 +120,8 @@ def phase_in_words(state: SessionState) -> str:
             return "No connection"
         if SourceState.CONNECTING in connections:
             return "Connecting"
-    if state.phase is Phase.ENDED and any(slot.reason == "stopped" for slot in state.slots):
+    # Of a run that is stopped some sources tell so, and some no more at all.
+    if state.phase is Phase.ENDED and any(slot.connection is not SourceState.ENDED or slot.reason for slot in state.slots):
         return "Stopped"
     return _PHASES[state.phase]
 

@@ -75,11 +75,10 @@ class Child:
         if self._process.stdout is not None:
             self._process.stdout.close()
         self._reader.join(_PATIENCE)  # a process of its own that it left behind may hold the other end
-        if not self._reader.is_alive() and self._process.stderr is not None:
-            self._process.stderr.close()
         return code, b"".join(self._printed).decode(errors="replace").strip()
 
     def _read_errors(self) -> None:
         assert self._process.stderr is not None
-        while piece := self._process.stderr.read(1_000):
-            self._printed.append(piece)
+        with self._process.stderr as errors:  # closed here, however late it is read to its end
+            while piece := errors.read(1_000):
+                self._printed.append(piece)

@@ -65,6 +65,7 @@ class Director:
         self.zoning = Zoning(callbacks, self.key_of, lambda: self.predictor)
         self._kept_zones = KeptZones()
         self._tuned = False  # whether frames that were under way at a pause may be of other options
+        self._redrawn: dict[str, Set[str]] = {}  # and zones, by slot, that they may show as those were before
         self._model: Model | None = None
         self._accepted = board.state.options  # those that were found to be possible
         self._opened: list[Opened] = []  # what has a place on the screen
@@ -98,7 +99,7 @@ class Director:
         """Take the newest result of a slot; one that was under way when options changed is looked at again."""
         self._renderer.show(key, result)
         if self._tuned:
-            self._desk.hand_in(self._retake)
+            self._desk.hand_in(partial(self._retake_late, key))
 
     def begins_again(self, change: SourceChange) -> bool:
         """Whether a file that has ended is to be played again at once; one without frames would begin again for ever."""
@@ -307,11 +308,17 @@ class Director:
 
     def zones_changed(self, key: str, names: Set[str]) -> None:
         """Zones of a slot were changed, or count anew: frames that stand show them no more as they were."""
+        self._redrawn[key] = self._redrawn.get(key, frozenset()) | names
         self._retake((), {key: names})
+
+    def _retake_late(self, key: str) -> None:
+        """A frame came that was under way: with the zones that are there now it is as it should be, but for those that went."""
+        self._retake(None, {key: self._redrawn.get(key, frozenset()) - self._board.state.zones.get(key, {}).keys()})
 
     def _let_go(self) -> None:
         """Other frames come, with the options of now."""
         self._tuned = False
+        self._redrawn.clear()
         self._retakes.forget()
 
     def _retake(self, changed: Iterable[str] | None = None, zones: Mapping[str, Set[str]] | None = None) -> None:

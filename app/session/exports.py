@@ -29,6 +29,7 @@ class ExportState:
 
     Attributes:
         stage: What is going on, for people.
+        stages: All that went on so far, in order, and what does now.
         fraction: How much is done, roughly, 0..1; None where that is not known yet.
         going_on: Whether it still goes on.
         path: The file once it is there.
@@ -40,6 +41,7 @@ class ExportState:
     """
 
     stage: str = "starting"
+    stages: tuple[str, ...] = ("starting",)
     fraction: float | None = None
     going_on: bool = True
     path: Path | None = None
@@ -174,7 +176,9 @@ class ExportJob:
         if "target" in said:
             self._target = Path(said["target"])
         elif "stage" in said:
-            self._change(stage=said["stage"], fraction=said.get("fraction"))
+            stage, before = said["stage"], self.state.stages
+            stages = before if stage == before[-1] else (*before, stage)
+            self._change(stage=stage, stages=stages, fraction=said.get("fraction"))
         else:
             return said
         return None

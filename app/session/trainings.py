@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from framehook.app.session.child import Child, python_module
 from framehook.app.session.state import Level, Tell
-from framehook.app.session.training_talk import STOP
+from framehook.app.session.stopping import STOP
 from framehook.inference.errors import FramehookError, MissingDependencyError, one_line
 from framehook.training.data.example import write_example
 from framehook.training.options import TrainOptions

@@ -54,7 +54,7 @@ class Process:
     def interrupt(self, number=signal.SIGINT):
         self._process.send_signal(number)
 
-    def finish(self, timeout=60):
+    def finish(self, timeout=180):
         try:
             out, err = self._process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:

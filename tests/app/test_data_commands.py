@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import cv2
 import pytest
 
+from framehook.app.cli import run
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """A dataset that the command itself has drawn."""
+    folder = tmp_path_factory.mktemp("drawn") / "shapes"
+    assert run(["data", "example", str(folder), "--train", "6", "--val", "3", "--size", "64x48"]) == 0
+    return folder
+
 
 @pytest.fixture
-def shapes(framehook, tmp_path):
-    """A dataset that the command itself has drawn."""
-    shown = framehook("data", "example", "shapes", "--train", 6, "--val", 3, "--size", "64x48")
-    assert shown.code == 0
-    return tmp_path / "shapes" / "data.yaml"
+def shapes(drawn, tmp_path):
+    """A copy of it, to be changed."""
+    return shutil.copytree(drawn, tmp_path / "shapes") / "data.yaml"
 
 
 def test_alone_it_shows_what_can_be_done_on_one_screen(framehook):

@@ -70,7 +70,7 @@ def screen(tmp_path):
         pytest.skip(str(error))
     finally:
         server.kill()
-        server.wait(10)
+        server.wait(60)
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def title_is(screen, title):
     if shutil.which("xwininfo") is None:
         return True
     listed = subprocess.run(
-        ["xwininfo", "-root", "-tree", "-display", screen.name], capture_output=True, text=True, check=False, timeout=10
+        ["xwininfo", "-root", "-tree", "-display", screen.name], capture_output=True, text=True, check=False, timeout=60
     )
     return title in listed.stdout
 

@@ -10,23 +10,27 @@ import pytest
 from framehook.app.exporting import in_shell_terms
 from framehook.export.options import OPTION_NAMES, ExportOptions
 
+SCENE = "testsrc:320x240@30:2"
+WAIT = 300
+"""Seconds that anything may take on a machine that does much else."""
 
-def wait_for(condition, timeout=30):
-    deadline = time.monotonic() + timeout
+
+def wait_for(condition):
+    deadline = time.monotonic() + WAIT
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.05)
 
 
-def test_an_export_is_told_with_what_to_do_next_and_that_works(framehook, tmp_path, clip):
-    told = framehook("export", "person320", "--preprocess", "--nms", "--data", clip)
+def test_an_export_is_told_with_what_to_do_next_and_that_works(framehook, tmp_path):
+    told = framehook("export", "person320", "--preprocess", "--nms", "--data", SCENE)
     assert told.code == 0
     assert (tmp_path / "person320_preprocess_nms.onnx").is_file()
     lines = told.out.splitlines()
     assert lines[0].startswith("person320.onnx -> person320_preprocess_nms.onnx, in ")
     assert any(line.split()[:2] == ["compared", "on"] for line in lines)
     command = shlex.split(lines[lines.index("Run it:") + 1])
-    assert command[:2] == ["framehook", "predict"]
+    assert command[:3] == ["framehook", "predict", SCENE]
     assert framehook(*command[1:]).code == 0
 
 
@@ -123,9 +127,10 @@ def on_export_progress(exporter):
 """
 
 
-def test_one_weight_changed_after_the_export_is_caught_and_nothing_is_left(framehook, tmp_path, clip):
+def test_one_weight_changed_after_the_export_is_caught_and_nothing_is_left(framehook, tmp_path):
     (tmp_path / "sabotage.py").write_text(SABOTAGE)
-    told = framehook("export", "person320", "-o", "out.onnx", "--callbacks", "sabotage.py", "--data", clip)
+    options = ("-o", "out.onnx", "--no-simplify", "--callbacks", "sabotage.py", "--data", SCENE)
+    told = framehook("export", "person320", *options)
     assert told.code == 1
     *stages, error = told.err.splitlines()
     assert stages[-1] == "comparing with the source ..."
@@ -148,10 +153,11 @@ def on_export_progress(exporter):
 def test_an_interrupt_leaves_what_was_there(start_framehook, tmp_path, number, code):
     (tmp_path / "hang.py").write_text(HANG)
     (tmp_path / "out.onnx").write_bytes(b"old")
-    process = start_framehook("export", "person320", "-o", "out.onnx", "--callbacks", "hang.py")
+    quick = ("--no-simplify", "--data", SCENE)
+    process = start_framehook("export", "person320", "-o", "out.onnx", "--callbacks", "hang.py", *quick)
     wait_for((tmp_path / "running").exists)
     process.interrupt(number)
-    told = process.finish(timeout=20)
+    told = process.finish(timeout=WAIT)
     assert told.code == code
     assert told.err.splitlines()[-1] == "interrupted; out.onnx was not written"
     assert "Traceback" not in told.err
@@ -175,6 +181,7 @@ def on_export_progress(exporter):
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there are no such signals")
 def test_an_interrupt_that_is_lost_ends_the_export_all_the_same(start_framehook, tmp_path):
     (tmp_path / "lost.py").write_text(LOST)
-    told = start_framehook("export", "person320", "-o", "out.onnx", "--callbacks", "lost.py").finish()
+    options = ("-o", "out.onnx", "--callbacks", "lost.py", "--data", SCENE)
+    told = start_framehook("export", "person320", *options).finish(timeout=WAIT)
     assert told.code == 143
     assert not list(tmp_path.glob("*out*"))

@@ -10,7 +10,7 @@ import pytest
 from framehook.app.interrupt import stopping_signals
 
 
-def wait_for(condition, timeout=30):
+def wait_for(condition, timeout=180):
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
@@ -18,7 +18,13 @@ def wait_for(condition, timeout=30):
 
 
 MARK = """
+from framehook.inference.callbacks import Recorder
+
 seen = []
+
+def on_predict_end(predictor):
+    with open("left_out", "w") as file:
+        file.write(str(sum(each.dropped for each in predictor.callbacks.objects(Recorder))))
 
 def on_predict_batch_end(predictor):
     seen.append(predictor.frame.index)
@@ -43,23 +49,27 @@ def mark(tmp_path):
     ],
 )
 def test_it_ends_a_run_and_leaves_a_playable_recording(start_framehook, mark, frames_in, tmp_path, source, number, code):
-    process = start_framehook("track", source, "--save", "--callbacks", "mark.py")
+    process = start_framehook("predict", source, "--save", "--callbacks", "mark.py")
     mark()
     process.interrupt(number)
-    told = process.finish(timeout=10)
+    told = process.finish()
     assert told.code == code
     assert told.err == ""
     said = told.out.splitlines()
     frames = int(said[0].split()[1].replace(",", ""))
     saved = next(line for line in said if line.strip().startswith("saved")).split()[1]
     assert frames >= 6
-    assert frames_in(tmp_path / saved) == frames
+    # Of something live those are left out for which encoding has no time.
+    assert frames_in(tmp_path / saved) == frames - int((tmp_path / "left_out").read_text())
 
 
 STUCK = (
     MARK
     + """
-        import threading
+        import signal, threading, time
+        while signal.getsignal(signal.SIGINT).__self__.received is None:
+            time.sleep(0.01)
+        open("interrupted", "w").close()
         threading.Event().wait()
 """
 )
@@ -70,9 +80,9 @@ def test_a_second_one_ends_a_callback_that_hangs(start_framehook, tmp_path, fram
     process = start_framehook("predict", "testsrc:320x240@30", "--save", "--callbacks", "mark.py")
     wait_for((tmp_path / "running").exists)
     process.interrupt()
-    time.sleep(0.3)
+    wait_for((tmp_path / "interrupted").exists)  # two at once would be one
     process.interrupt()
-    told = process.finish(timeout=10)
+    told = process.finish()
     assert told.code == 130
     assert "Traceback" not in told.err
     (recording,) = (tmp_path / "runs" / "predict").glob("*.mp4")
@@ -81,10 +91,10 @@ def test_a_second_one_ends_a_callback_that_hangs(start_framehook, tmp_path, fram
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="closing a console is told in another way here")
 def test_a_closed_terminal_leaves_a_playable_recording_unless_nohup_says_to_go_on(start_framehook, mark, frames_in, tmp_path):
-    process = start_framehook("track", "testsrc:320x240@30:live", "--save", "--callbacks", "mark.py")
+    process = start_framehook("predict", "testsrc:320x240@30:live", "--save", "--callbacks", "mark.py")
     mark()
     process.interrupt(signal.SIGHUP)
-    assert process.finish(timeout=10).code == 0
+    assert process.finish().code == 0
     (recording,) = (tmp_path / "runs" / "predict").glob("*.mp4")
     assert frames_in(recording) >= 6
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -119,6 +129,6 @@ from framehook.app.cli import main
 main(["predict", "testsrc:64x48:1"])
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=180
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

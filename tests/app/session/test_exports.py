@@ -11,9 +11,22 @@ import pytest
 from framehook.app.session.exports import ExportJob, check_installed
 from framehook.inference.errors import MissingDependencyError, OptionError, UnknownOptionError
 from framehook.model import Model
+from tests.export.slow import save_slow
 
-WAIT = 120.0
-SCENE = "testsrc:320x240@30:20"
+WAIT = 600.0
+"""Seconds that anything may take where much else goes on, which exports let go first."""
+SCENE = "testsrc:320x240@30:3"  # so few that all are compared, however long it takes
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory):
+    """A model whose comparison takes minutes."""
+    return save_slow(tmp_path_factory.mktemp("slow") / "slow.onnx")
+
+
+def of_slow(folder):
+    """Options of its export to `person.onnx`, which soon begins to compare."""
+    return {"simplify": False, "data": "testsrc:320x240@30:8", "output": str(folder / "person.onnx")}
 
 
 class Watch:
@@ -33,7 +46,11 @@ class Watch:
 
     def wait_for(self, condition):
         with self._news:
-            assert self._news.wait_for(lambda: any(condition(each) for each in self.states), WAIT), self.job.state
+            reached = self._news.wait_for(lambda: any(condition(each) for each in self.states), WAIT)
+        if not reached:
+            state = self.job.state
+            self.job.close(WAIT)
+            pytest.fail(f"it did not come so far: {state}")
         return self.job.state
 
     def end(self):
@@ -50,17 +67,19 @@ def test_a_model_is_exported_in_another_process_and_told_of_stage_by_stage(tmp_p
     stages = list(dict.fromkeys(each.stage for each in watch.states))
     assert stages[0] == "loading the model"
     assert "comparing with the source" in stages
+    assert state.stages == ("starting", *stages[:-1])
+    assert stages[-1] == "done"
     told = [each.fraction for each in watch.states if each.fraction is not None]
     assert told == sorted(told)
     assert state.report["options"]["preprocess"] is True
-    assert state.report["parity"]["frames"] == 20
+    assert state.report["parity"]["frames"] == 3
     assert state.lines[0].startswith("person320.onnx -> ")
     rows = dict(state.rows)
     assert list(rows)[:3] == ["size", "compared", "network"]
-    assert "20 frames of" in rows["compared"]
+    assert "3 frames of" in rows["compared"]
     assert "same" in rows["network"]
     assert list(tmp_path.iterdir()) == [state.path]
-    assert len(list(Model(state.path).predict(SCENE, stream=True))) == 20
+    assert len(list(Model(state.path).predict(SCENE, stream=True))) == 3
 
 
 def test_what_is_known_of_a_source_that_does_not_say_it_itself_is_handed_on(tmp_path, data_dir):
@@ -101,9 +120,9 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     assert "file" in state.error
 
 
-def test_an_export_that_is_called_off_leaves_nothing(tmp_path):
+def test_an_export_that_is_called_off_leaves_nothing(tmp_path, slow):
     (tmp_path / "person.onnx").write_bytes(b"what was there")
-    watch = Watch(None, {"data": "testsrc:320x240@30:64", "output": str(tmp_path / "person.onnx")})
+    watch = Watch(slow, of_slow(tmp_path))
     watch.wait_for(lambda state: state.stage == "comparing with the source")
     assert len(list(tmp_path.iterdir())) == 2  # the unfinished one is hidden
     watch.job.cancel()
@@ -113,8 +132,8 @@ def test_an_export_that_is_called_off_leaves_nothing(tmp_path):
     assert (tmp_path / "person.onnx").read_bytes() == b"what was there"
 
 
-def test_an_export_can_be_called_off_at_once_and_again_after_its_end(tmp_path):
-    watch = Watch(None, {"output": str(tmp_path / "person.onnx")})
+def test_an_export_can_be_called_off_at_once_and_again_after_its_end(tmp_path, slow):
+    watch = Watch(slow, of_slow(tmp_path))
     watch.job.cancel()
     assert watch.end().cancelled
     watch.job.cancel()
@@ -124,8 +143,8 @@ def test_an_export_can_be_called_off_at_once_and_again_after_its_end(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no signals there")
 @pytest.mark.parametrize(("number", "said"), [(signal.SIGKILL, "for want of memory"), (signal.SIGSEGV, "died of SIGSEGV")])
-def test_a_process_that_dies_is_told_in_one_line_and_leaves_nothing(tmp_path, number, said):
-    watch = Watch(None, {"data": "testsrc:320x240@30:64", "output": str(tmp_path / "person.onnx")})
+def test_a_process_that_dies_is_told_in_one_line_and_leaves_nothing(tmp_path, slow, number, said):
+    watch = Watch(slow, of_slow(tmp_path))
     watch.wait_for(lambda state: state.stage == "comparing with the source")
     os.kill(watch.job.pid, number)
     state = watch.end()
@@ -137,36 +156,39 @@ def test_a_process_that_dies_is_told_in_one_line_and_leaves_nothing(tmp_path, nu
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it looks into /proc")
 def test_an_export_ends_with_the_app_that_wanted_it(tmp_path):
     program = """
-import os, sys, threading
+import json, os, sys, time
 from framehook.app.session.exports import ExportJob
 
-begun = threading.Event()
-options = {"data": "testsrc:320x240@30:500", "output": sys.argv[1]}
-job = ExportJob(None, options, lambda: job.state.stage.startswith("comparing") and begun.set())
-begun.wait(100)
+job = ExportJob(sys.argv[1], json.loads(sys.argv[2]), lambda: None)
+while not job.state.stage.startswith("comparing"):
+    time.sleep(0.01)
 print(job.pid, flush=True)
 os._exit(0)
 """
+    # It is compared for many seconds, in calls that are short: when its time to end is up, a process leaves what it wrote.
+    model, folder = save_slow(tmp_path / "slow.onnx", 50), tmp_path / "folder"
+    folder.mkdir()
+    options = {**of_slow(folder), "data": "testsrc:320x240@30:32"}
     done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / "person.onnx")], stdout=subprocess.PIPE, timeout=WAIT, check=True
+        [sys.executable, "-c", program, str(model), json.dumps(options)], stdout=subprocess.PIPE, timeout=WAIT, check=True
     )
     child, deadline = int(done.stdout), time.monotonic() + WAIT
-    while list(tmp_path.iterdir()) or alive(child):
-        assert time.monotonic() < deadline, list(tmp_path.iterdir())
+    while list(folder.iterdir()) or alive(child):
+        assert time.monotonic() < deadline, list(folder.iterdir())
         time.sleep(0.01)
 
 
 def alive(pid):
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] != "Z"  # nobody may have asked yet how it ended
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    with open(f"/proc/{pid}/stat") as stat:  # nobody may have asked yet how it ended
-        return stat.read().rpartition(")")[2].split()[0] != "Z"
 
 
 def test_what_libraries_print_does_not_get_into_what_is_said(tmp_path):
-    wanted = {"spec": None, "source": {}, "options": {"verify": False, "output": str(tmp_path / "person.onnx")}}
+    options = {"verify": False, "simplify": False, "output": str(tmp_path / "person.onnx")}
+    wanted = {"spec": None, "source": {}, "options": options}
     program = "import sys; from framehook.app import export_child; sys.exit(export_child.main())"
     noisy = "import atexit; atexit.register(print, 'printed'); " + program
     process = subprocess.Popen(

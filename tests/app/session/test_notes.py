@@ -5,7 +5,7 @@ import threading
 from framehook.app.session.notes import KEPT, Notes
 from framehook.app.session.state import Level
 
-WAIT = 20.0
+WAIT = 60.0
 LOG = logging.getLogger("framehook")
 
 

@@ -1,4 +1,3 @@
-import socket
 import threading
 import time
 
@@ -10,7 +9,7 @@ from framehook.inference.errors import MissingDependencyError, SourceUnavailable
 from framehook.inference.sources import Source, TestSource
 from framehook.inference.sources.testsrc import frame_number
 
-WAIT = 20.0
+WAIT = 60.0
 
 
 class Watch:
@@ -54,24 +53,24 @@ def show(watch):
         assert preview.join(WAIT)
 
 
-class OnePort(Source):
-    """Like a camera, of which there is one: it holds a port, which nobody else can have meanwhile."""
+class OneCamera(Source):
+    """Like a camera, of which there is one: nobody else can open the file that it makes meanwhile."""
 
     endless = True
 
-    def __init__(self, port):
-        self._socket = socket.socket()
+    def __init__(self, path, may_close=None):
         try:
-            self._socket.bind(("127.0.0.1", port))
-        except OSError as error:
-            self._socket.close()
-            raise SourceUnavailableError(f"port {port} is taken") from error
+            path.touch(exist_ok=False)
+        except FileExistsError as error:
+            raise SourceUnavailableError(f"{path.name} is taken") from error
+        self._path = path
+        self._may_close = may_close
         self._scene = TestSource(size=(64, 48), live=True)
         self.info = self._scene.info
 
     @property
     def held(self):
-        return self._socket.fileno() != -1
+        return self._path.exists()
 
     def read(self):
         return self._scene.read()
@@ -81,7 +80,8 @@ class OnePort(Source):
 
     def close(self):
         self._scene.close()
-        self._socket.close()
+        assert self._may_close is None or self._may_close.wait(WAIT)
+        self._path.unlink()
 
 
 def test_a_live_source_is_shown_picture_after_picture_at_the_size_asked_for(show, watch):
@@ -108,10 +108,10 @@ def test_the_colours_are_those_of_the_source(show, watch):
 
 def test_nothing_is_made_while_nobody_takes_it(show, watch):
     preview = show("testsrc:64x48@200:live")
-    watch.until(lambda: preview.state.phase is PreviewPhase.SHOWING)
-    before = watch.times
+    watch.until(lambda: watch.times == 2)  # it is open, and there is a picture
     time.sleep(0.1)  # twenty frames go by
-    assert watch.times == before
+    assert watch.times == 2
+    assert preview.state.phase is PreviewPhase.SHOWING
     assert watch.picture(preview) is not None
 
 
@@ -161,19 +161,16 @@ def test_a_source_that_raises_something_else_is_told_as_well(show, watch):
     assert preview.state.reason == "ZeroDivisionError: the driver divides"
 
 
-def test_a_source_can_be_opened_again_once_it_is_said_to_be_released(show, watch):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    preview = show(port, make=OnePort)
+def test_a_source_can_be_opened_again_once_it_is_said_to_be_released(show, watch, tmp_path):
+    path, may_close, released = tmp_path / "camera", threading.Event(), threading.Event()
+    preview = show(path, make=lambda path: OneCamera(path, may_close))
     watch.until(lambda: preview.state.phase is PreviewPhase.SHOWING)
     with pytest.raises(SourceUnavailableError):
-        OnePort(port)
-    released = threading.Event()
+        OneCamera(path)
     opened = []
-    began = time.monotonic()
-    preview.close(lambda: (opened.append(OnePort(port)), released.set()))
-    assert time.monotonic() - began < 5  # it does not wait for the thread
+    preview.close(lambda: (opened.append(OneCamera(path)), released.set()))
+    assert not released.is_set()  # it does not wait for the thread
+    may_close.set()
     assert released.wait(WAIT)
     opened[0].close()
 
@@ -203,13 +200,13 @@ def test_nobody_is_called_once_it_is_closed(show, watch):
     assert preview.take() is None
 
 
-def test_a_source_that_opens_late_is_closed_at_once(show):
+def test_a_source_that_opens_late_is_closed_at_once(show, tmp_path):
     going_on, released = threading.Event(), threading.Event()
     made = []
 
     def slow(_spec):
         assert going_on.wait(WAIT)
-        made.append(OnePort(0))
+        made.append(OneCamera(tmp_path / "camera"))
         return made[-1]
 
     preview = show(0, make=slow)

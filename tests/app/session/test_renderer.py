@@ -16,6 +16,7 @@ from framehook.inference.frame import Frame, SourceInfo, SourceKind
 from framehook.inference.result import Result
 
 FIT = Viewport((64, 48))
+WAIT = 60.0
 
 
 def result_of(pixels, index=0, *, age=0.0):
@@ -41,7 +42,7 @@ class Desk:
 
     def next(self):
         """The picture that comes next."""
-        assert self.woken.acquire(timeout=10), "no picture came"
+        assert self.woken.acquire(timeout=WAIT), "no picture came"
         (picture,) = self.renderer.take()
         return picture
 
@@ -165,7 +166,7 @@ class TestPictures:
             desk.renderer.show(key, plain(value))
         shown = {}
         while len(shown) < 3:
-            assert desk.woken.acquire(timeout=10)
+            assert desk.woken.acquire(timeout=WAIT)
             shown.update({picture.key: int(picture.pixels[0, 0, 0]) for picture in desk.renderer.take()})
         assert shown == {"a": 10, "b": 20, "c": 30}
 
@@ -175,7 +176,7 @@ class TestPictures:
         desk.renderer.show("quiet", plain(1))
         for index in range(20):
             desk.renderer.show("busy", plain(2, index))
-            assert desk.woken.acquire(timeout=10)
+            assert desk.woken.acquire(timeout=WAIT)
             for picture in desk.renderer.take():
                 if picture.key == "quiet":
                     return
@@ -211,6 +212,7 @@ class TestBuffers:
 
 class TestCounting:
     def test_a_result_counts_as_shown_when_it_was_painted_and_only_once(self, desk):
+        began = time.monotonic()
         picture = desk.picture_of(plain(10, age=1.0), FIT)
         assert desk.counts() == (0, 0)
         desk.renderer.painted(picture, 2.5)
@@ -218,7 +220,7 @@ class TestCounting:
         total, slots = desk.renderer.figures()
         assert total == slots["a"]
         assert (total.shown, total.paint_ms) == (1, 2.5)
-        assert 1000 <= total.latency.p50 < 10_000
+        assert 1000 <= total.latency.p50 <= 1000 + (time.monotonic() - began) * 1e3
 
     def test_the_same_result_in_another_size_is_not_counted_again(self, desk):
         desk.renderer.painted(desk.picture_of(plain(10), FIT), 1.0)
@@ -268,7 +270,7 @@ class TestCounting:
 
         player = threading.Thread(target=play)
         player.start()
-        held, deadline = {}, time.monotonic() + 20
+        held, deadline = {}, time.monotonic() + WAIT
         while sum(desk.counts()) < handed_in:
             assert time.monotonic() < deadline
             desk.woken.acquire(timeout=0.05)

@@ -14,14 +14,22 @@ import pytest
 from framehook.app.session.state import Level, Phase
 from framehook.inference.callbacks import ZoneCounter
 from framehook.inference.errors import OptionError
+from framehook.inference.sources import frame_number
 from framehook.model import Model
 
 from ...servers.mjpeg import MjpegServer  # noqa: TID252 - servers that several folders of tests share
 
 LIVE = "testsrc:320x240@30:live"
 ENDLESS = "testsrc:320x240@30"
-PATIENCE = 20.0
+PATIENCE = 60.0
 SHORT = "testsrc:320x240@30:15"
+CLIP_SECONDS = 120
+
+
+@pytest.fixture
+def watch(watch, cat_model):
+    """Make sessions as others do; what finds boxes is quick, unless a test chooses another."""
+    return lambda **options: watch(**{"model": cat_model, **options})
 
 
 def phase_is(watcher, phase):
@@ -30,20 +38,20 @@ def phase_is(watcher, phase):
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
-    """Six seconds of a generated scene, in a file that can be sought in."""
+    """Two minutes, in a file that can be sought in: longer than any test looks at it."""
     path = tmp_path_factory.mktemp("clips") / "scene.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=10)
-        stream.width, stream.height, stream.pix_fmt, stream.gop_size = 320, 240, "yuv420p", 5
-        for number in range(60):
-            image = np.full((240, 320, 3), number * 4, np.uint8)
+        stream.width, stream.height, stream.pix_fmt, stream.gop_size = 64, 48, "yuv420p", 5
+        for number in range(CLIP_SECONDS * 10):
+            image = np.full((48, 64, 3), number * 4 % 240, np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
         container.mux(stream.encode())
     return path
 
 
 def test_what_is_opened_plays_through_the_bundled_detector_until_its_end(watch):
-    watcher = watch()
+    watcher = watch(model=None)
     assert watcher.state.phase is Phase.IDLE
     watcher.session.open(SHORT)
     watcher.until(phase_is(watcher, Phase.ENDED))
@@ -61,13 +69,11 @@ def test_what_is_opened_plays_through_the_bundled_detector_until_its_end(watch):
 
 
 def test_a_file_plays_in_real_time_and_is_followed(watch, clip):
-    watcher = watch()
+    watcher, began = watch(), []
+    watcher.session.callbacks.add("on_predict_start", lambda predictor: began.append(time.monotonic()))
     watcher.session.open(clip)
-    watcher.shown()
-    began = time.monotonic()
-    first = watcher.pictures[watcher.state.slots[0].key][0].frame.pts
-    watcher.until(lambda: watcher.pictures[watcher.state.slots[0].key][0].frame.pts >= first + 1.0)
-    assert time.monotonic() - began > 0.8
+    watcher.until(lambda: watcher.pictures and watcher.pictures[watcher.key()][0].frame.pts >= 1.0)
+    assert time.monotonic() - began[0] > 0.95
     assert watcher.state.options.tracker == "bytetrack"
 
 
@@ -75,19 +81,19 @@ def test_it_pauses_steps_and_goes_on(watch, clip):
     watcher = watch()
     watcher.session.open(clip)
     watcher.shown(2)
-    watcher.session.pause()
-    watcher.until(phase_is(watcher, Phase.PAUSED))
-    key = watcher.state.slots[0].key
+    watcher.hold()
+    key = watcher.key()
 
     def at():
         return watcher.session.renderer.last(key).frame.index
 
-    time.sleep(0.3)  # the frame under way
-    before = at()
+    before, played = at(), watcher.frames()
     time.sleep(0.3)
-    assert at() == before
+    assert (at(), played) == (before, [])
     watcher.session.step()
-    watcher.until(lambda: at() == before + 1)
+    watcher.until(lambda: at() > before)
+    time.sleep(0.3)
+    assert [frame.index for _, frame in played] == [at()]
     watcher.session.play()
     watcher.until(lambda: at() > before + 3)
 
@@ -103,10 +109,11 @@ def test_a_seek_shows_the_frame_there_also_while_it_is_paused_and_after_the_end(
     watcher.until(lambda: watcher.pictures[key][0].frame.pts == pytest.approx(4.0, abs=0.11))
     level = int(watcher.pictures[key][0].orig_img.mean())
     assert level == pytest.approx(160, abs=6)
-    watcher.session.seek(5.8)
+    watcher.session.seek(CLIP_SECONDS - 0.2)
     watcher.session.play()
     watcher.until(phase_is(watcher, Phase.ENDED))
     watcher.session.seek(1.0)
+    watcher.until(phase_is(watcher, Phase.PAUSED))
     watcher.until(lambda: watcher.pictures[key][0].frame.pts == pytest.approx(1.0, abs=0.11))
     assert watcher.state.phase is Phase.PAUSED
 
@@ -114,7 +121,7 @@ def test_a_seek_shows_the_frame_there_also_while_it_is_paused_and_after_the_end(
 def test_files_begin_again_at_their_end_where_that_was_chosen(watch):
     watcher = watch(loop=True)
     watcher.session.open(SHORT)
-    watcher.until(lambda: (stats := watcher.session.figures().stats) is not None and stats.frames > 40)
+    watcher.until(lambda: (stats := watcher.session.figures().stats) is not None and stats.frames > 32)
     assert watcher.state.run == 1  # without a new run
     watcher.session.set_loop(False)
     watcher.until(phase_is(watcher, Phase.ENDED))
@@ -124,18 +131,19 @@ def test_options_change_while_it_plays_and_wrong_ones_are_refused_at_once(watch)
     watcher = watch()
     watcher.session.open(LIVE)
     watcher.shown()
-    watcher.session.update(conf=0.9, tracker=None, overlay=None)
-    watcher.until(lambda: watcher.state.options.conf == 0.9)
-    watcher.shown(3)
-    result, _ = watcher.pictures[watcher.state.slots[0].key]
-    assert len(result.boxes) == 0 or result.boxes.conf.min() > 0.9
-    assert result.boxes.id is None
+    assert len(watcher.pictures[watcher.key()][0]) == 1
+    watcher.session.update(tracker=None, overlay=None)
+    watcher.until(lambda: watcher.pictures[watcher.key()][0].boxes.id is None)
+    assert len(watcher.pictures[watcher.key()][0]) == 1
+    watcher.session.update(conf=0.95)
+    assert watcher.state.options.conf == 0.95
+    watcher.until(lambda: len(watcher.pictures[watcher.key()][0]) == 0)
     with pytest.raises(OptionError, match="conf=2 is out of range"):
         watcher.session.update(conf=2)
     watcher.session.update(classes=["unicorn"])
     watcher.until(lambda: watcher.texts(Level.ERROR))
     assert "unicorn" in watcher.texts(Level.ERROR)[0]
-    assert watcher.state.options.classes is None  # taken back
+    watcher.until(lambda: watcher.state.options.classes is None)  # taken back
     watcher.shown()
 
 
@@ -153,7 +161,7 @@ def test_a_change_of_how_frames_are_read_starts_the_run_anew_where_it_was(watch,
 
 
 def test_the_model_is_changed_while_it_plays_and_a_bad_one_leaves_the_old_in_place(watch, clip, tmp_path):
-    watcher = watch()
+    watcher = watch(model=None)
     watcher.session.open(clip)
     watcher.shown()
     bad = tmp_path / "bad.onnx"
@@ -257,20 +265,36 @@ def test_zones_count_in_their_own_slot_and_a_line_switches_tracking_on(watch):
     assert not watcher.texts(Level.ERROR)
 
 
+def is_written(watcher, *kinds):
+    """Whether files are being written of all of these."""
+    return lambda: all((take := watcher.state.take(kind)) is not None and take.paths for kind in kinds)
+
+
+def numbers_in(path):
+    """The numbers of the frames of a generated scene, as they are read from a video of it."""
+    with av.open(str(path)) as container:
+        return [frame_number(frame.to_ndarray(format="bgr24")) for frame in container.decode(video=0)]
+
+
 def test_it_is_recorded_and_rows_and_pictures_are_saved_while_it_plays(watch, tmp_path):
     watcher = watch()
     watcher.session.folder = tmp_path
     watcher.session.open(LIVE)
     watcher.shown()
+    played = watcher.frames()
     watcher.session.record(tmp_path / "seen.mp4")
     watcher.session.save_rows(tmp_path / "rows.csv")
     watcher.session.snapshot(watcher.state.slots[0].key, tmp_path / "shot.png")
-    watcher.shown(20)
+    watcher.until(is_written(watcher, "annotated", "rows"))
+    begun = len(played)
+    watcher.until(lambda: len(played) > begun + 10)
     watcher.session.stop_take("annotated")
     watcher.session.stop_take("rows")
     watcher.until(lambda: sum(text.startswith("Saved") for text in watcher.texts()) == 3)
-    with av.open(str(tmp_path / "seen.mp4")) as container:
-        assert 10 < sum(1 for _ in container.decode(video=0)) < 60
+    numbers = numbers_in(tmp_path / "seen.mp4")
+    assert len(numbers) >= 8  # as many can wait for an encoder that has no turn; others may be left out
+    assert numbers == sorted(set(numbers))
+    assert set(numbers) <= {frame.index for _, frame in played}
     assert cv2.imread(str(tmp_path / "shot.png")).shape == (240, 320, 3)
     assert (tmp_path / "rows.csv").read_text().startswith("source,")
     assert watcher.state.phase is Phase.PLAYING
@@ -337,16 +361,18 @@ def test_a_run_that_fails_leaves_the_session_usable(watch, tmp_path):
     watcher.until(phase_is(watcher, Phase.ENDED))
 
 
-def test_closing_while_it_plays_and_records_completes_the_file_soon(watch, tmp_path):
+def test_closing_while_it_plays_and_records_completes_the_file_and_plays_no_more(watch, tmp_path):
     watcher = watch()
+    played = watcher.frames()
     watcher.session.open(LIVE)
     watcher.session.record(tmp_path / "seen.mp4")
-    watcher.shown(10)
-    began = time.monotonic()
-    assert watcher.session.close(5)
-    assert time.monotonic() - began < 4  # on a loaded machine; well below a second otherwise
-    with av.open(str(tmp_path / "seen.mp4")) as container:
-        assert sum(1 for _ in container.decode(video=0)) >= 5
+    watcher.until(is_written(watcher, "annotated"))
+    begun = len(played)
+    watcher.until(lambda: len(played) > begun + 8)
+    assert watcher.session.close(PATIENCE)
+    count = len(played)
+    assert len(numbers_in(tmp_path / "seen.mp4")) >= 5
+    assert len(played) == count
 
 
 def test_many_starts_and_switches_leave_no_thread_file_or_memory_behind(watch, clip):
@@ -364,11 +390,12 @@ def test_many_starts_and_switches_leave_no_thread_file_or_memory_behind(watch, c
         return threading.active_count(), len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
 
     def fewer(than):
+        gc.collect()
         now = threading.active_count(), len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
         return now[0] <= than[0] and now[1] <= than[1]
 
     before = around(3)
-    around(20)
+    around(8)
     watcher.until(lambda: fewer(before))  # what was opened last may be on its way out
 
 
@@ -467,8 +494,7 @@ def test_zones_that_were_moved_about_leave_nothing_behind_in_the_run(watch):
         gc.collect()
         return sum(issubclass(type(each), ZoneCounter) for each in gc.get_objects())
 
-    for number in range(30):
+    for number in range(12):
         watcher.session.set_zones(key, {"yard": ((0.1, 0.1), (0.5, 0.1), (0.5, 0.5 + number / 100))})
         watcher.shown()
-    watcher.shown(2)
-    assert counters() < 5
+    watcher.until(lambda: counters() < 5)

@@ -17,7 +17,7 @@ from framehook.inference.errors import OptionError, RecordingError, RunError
 from framehook.inference.sources import frame_number
 from framehook.model import Model
 
-WAIT = 20.0
+WAIT = 60.0
 
 
 def network(tensor):
@@ -196,15 +196,16 @@ def test_a_live_stream_is_recorded_at_its_own_pace(desk, tmp_path):
     with desk.run("testsrc:64x48@30:live") as run:
         advance(run, 3)
         desk.takes.begin("annotated", tmp_path / "out.mp4", run.predictor)
-        began = time.monotonic()
-        while time.monotonic() < began + 1:
-            next(run)
+        taken = [next(run).frame]
+        while taken[-1].captured_at < taken[0].captured_at + 0.6:
+            taken.append(next(run).frame)
         desk.takes.end("annotated")
-        took = time.monotonic() - began
         advance(run, 3)
         desk.wait_for(lambda: any(level is Level.INFO for level, *_ in desk.notes))
-    with av.open(str(tmp_path / "out.mp4")) as container:
-        assert container.duration / av.time_base == pytest.approx(took, abs=0.5)
+    at = {frame.index: frame.captured_at - taken[0].captured_at for frame in taken}
+    video = [(seconds, frame_number(picture)) for seconds, picture in pictures(tmp_path / "out.mp4")]
+    assert len(video) > 5  # more than that can wait for an encoder that has no turn; others may be left out
+    assert [seconds for seconds, _ in video] == pytest.approx([at[number] for _, number in video], abs=0.02)
 
 
 def test_its_state_tells_of_begin_files_completion_and_end(desk, tmp_path):
@@ -316,24 +317,32 @@ def test_what_fits_on_a_full_disk_can_be_played_and_the_run_goes_on(desk, tmp_pa
 
 def test_takes_are_begun_and_ended_by_other_threads_while_a_run_goes_on(desk, tmp_path):
     stop = threading.Event()
+    pressed = {"annotated": 0, "rows": 0}
 
     def press(kind, ending):
-        number = 0
         while not stop.is_set():
-            number += 1
-            desk.takes.begin(kind, tmp_path / f"{kind}{number}{ending}")
+            desk.takes.begin(kind, tmp_path / f"{kind}{pressed[kind]}{ending}")
             stop.wait(0.01)
             desk.takes.end(kind)
+            pressed[kind] += 1
+
+    def saved():
+        return min(sum(what in text for text in desk.texts(Level.INFO)) for what in (".mp4", ".csv"))
 
     threads = [threading.Thread(target=press, args=each) for each in (("annotated", ".mp4"), ("rows", ".csv"))]
     for thread in threads:
         thread.start()
-    results = list(desk.run("testsrc:64x48@25:600"))
-    stop.set()
-    for thread in threads:
-        thread.join()
+    count, deadline = 0, time.monotonic() + WAIT
+    with desk.run("testsrc:64x48@25") as run:
+        for _ in run:
+            count += 1
+            if (count >= 100 and min(pressed.values()) >= 10 and saved() >= 3) or time.monotonic() > deadline:
+                break
+        stop.set()
+        for thread in threads:
+            thread.join()
     assert desk.takes.close(WAIT)
-    assert len(results) == 600
+    assert saved() >= 3, (count, pressed)
     assert desk.texts(Level.ERROR) == []
     assert len(list(desk.callbacks)) == 0
     videos = sorted(tmp_path.glob("*.mp4"))

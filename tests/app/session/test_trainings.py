@@ -21,7 +21,7 @@ from framehook.training.data.example import write_example
 
 from .training_child import COMMAND as STAND_IN
 
-WAIT = 60.0
+WAIT = 300.0
 
 
 def epoch(number, box, **metrics):
@@ -245,7 +245,7 @@ from framehook.app.session.trainings import TrainingJob
 begun = threading.Event()
 options = {"data": sys.argv[1], "save_dir": sys.argv[2]}
 job = TrainingJob("yolo11n.yaml", options, lambda: job.state.epoch and begun.set(), command=sys.argv[3:])
-begun.wait(60)
+begun.wait(300)
 print(job.pid, flush=True)
 os._exit(0)
 """

@@ -3,13 +3,14 @@ from pathlib import Path
 
 import pytest
 
+from framehook.app.session import turns
 from framehook.app.session.desk import Desk
 from framehook.app.session.state import Level
 from framehook.app.session.turns import Turns
 
 from ...inference.scripted import until  # noqa: TID252
 
-WAIT = 20.0
+WAIT = 60.0
 A, B, C = Path("/a.py"), Path("/b.py"), Path("/c.py")
 
 
@@ -42,13 +43,16 @@ class Jobs:
 
 
 @pytest.fixture
-def jobs():
+def jobs(monkeypatch):
+    """Jobs of which it is told after a moment that others wait for them."""
+    monkeypatch.setattr(turns, "PATIENCE", 0.1)
     jobs = Jobs()
     yield jobs
     jobs.close()
 
 
-def test_jobs_come_in_turn(jobs):
+def test_jobs_come_in_turn(jobs, monkeypatch):
+    monkeypatch.setattr(turns, "PATIENCE", WAIT)
     for number in range(20):
         jobs.take(Path(f"/{number}.py"), number)
     until(lambda: len(jobs.begun) == 20)
@@ -97,11 +101,12 @@ def test_a_short_job_waits_for_none_and_later_ones_wait_for_it(jobs):
     assert jobs.begun == ["first", "short"]
 
 
-def test_what_holds_up_others_is_told_once(jobs):
+def test_what_holds_up_others_is_told_once(jobs, monkeypatch):
     jobs.take(A, "first", hangs=True)
     until(lambda: jobs.begun)
     jobs.take(B, "second")
     until(lambda: jobs.notes)
+    monkeypatch.setattr(turns, "PATIENCE", WAIT)
     jobs.take(C, "third")
     jobs.turns.give_up(A)
     until(lambda: len(jobs.begun) == 3)

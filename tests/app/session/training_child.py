@@ -14,7 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from framehook.app.child_talk import Talk
-from framehook.app.session.training_talk import Stopper
+from framehook.app.session.stopping import Stopper
 
 COMMAND = [sys.executable, __file__]
 """What runs it."""
