@@ -42,6 +42,8 @@ HOPE: Final = 10.0
 SPEED_SECONDS: Final = 2.0
 """For how long both are timed, in turn: longer where they are so slow that it gives fewer than `SPEED_ROUNDS` rounds."""
 SPEED_ROUNDS: Final = 3
+SPEED_MOST: Final = 50
+"""Rounds after which the medians of a quick network stand, however few seconds they took."""
 
 _LEAST: Final = 0.01  # score down to which detections of int8 are ranked
 _SLACK: Final = 1e-5  # below a score that counts, so that nothing is lost at the edge
@@ -361,8 +363,8 @@ class _Pair:
         total: tuple[list[float], list[float]] = ([], [])
         began = time.perf_counter()
         batch = self._fixed_batch or 1
-        while len(total[0]) < SPEED_ROUNDS or time.perf_counter() - began < seconds:
-            start = len(total[0]) * batch
+        while (done := len(total[0])) < SPEED_ROUNDS or (done < SPEED_MOST and time.perf_counter() - began < seconds):
+            start = done * batch
             images = [frames[(start + number) % len(frames)] for number in range(batch)]
             for side, (detector, options) in enumerate(((self._source, own), (self._target, other))):
                 found = detector.find(images, options)

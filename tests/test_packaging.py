@@ -14,6 +14,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("framehook", "app", "export", "inference", "training", "tests")
+PATIENCE = 900.0
+"""Seconds that a process may take, on a machine with much else to do."""
 PACKAGED = {
     "framehook/__init__.py",
     "framehook/py.typed",
@@ -34,7 +36,12 @@ PACKAGED = {
 def in_process(program, *arguments, cwd=None):
     """Run a program in a fresh interpreter and return what it printed."""
     done = subprocess.run(
-        [sys.executable, "-c", program, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, check=False, timeout=60
+        [sys.executable, "-c", program, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        check=False,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -66,7 +73,7 @@ def built(sources, tmp_path_factory):
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     (wheel,), (sdist,) = out.glob("*.whl"), out.glob("*.tar.gz")
@@ -123,7 +130,9 @@ def test_an_installed_wheel_runs_from_a_folder_that_is_no_checkout(built, tmp_pa
         "import framehook; from framehook import Model; "
         "print(framehook.__file__); print(sum(1 for _ in Model().track('testsrc:320x240:5', stream=True)))"
     )
-    done = subprocess.run([python, "-I", "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60)
+    done = subprocess.run(
+        [python, "-I", "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False, timeout=PATIENCE
+    )
     assert done.returncode == 0, done.stderr
     where, frames = done.stdout.splitlines()
     assert Path(where).is_relative_to(environment)
@@ -151,7 +160,9 @@ def test_a_missing_system_library_is_told_with_its_package(tmp_path, library, pa
         f"raise ImportError('{library}: cannot open shared object file: No such file or directory')\n"
     )
     program = "import sys; sys.path.insert(0, sys.argv[1]); from framehook.app.cli import main; main(['models'])"
-    done = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path], capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith(f"error: the system library {library} is missing")
@@ -165,7 +176,7 @@ def test_a_missing_demo_clip_is_told_with_the_command_that_installs_it(tmp_path)
         "from framehook.app.cli import main; main(['demo'])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False, timeout=PATIENCE
     )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1

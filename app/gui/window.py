@@ -115,11 +115,11 @@ class MainWindow(QMainWindow):
         self._tools = self._toolbar()
         self.addToolBar(self._tools)
         self.setStatusBar(StatusLine(self.bridge, self))
+        self.bridge.state_changed.connect(self._show_state)  # before the handlers, which ask whether the picture is shown
         self.handlers = Handlers(self, store)
         self._drops = Drops(self)
         self._drops.dropped.connect(self.handlers.take_drop)
         self._connect_welcome()
-        self.bridge.state_changed.connect(self._show_state)
         self.bridge.noted.connect(self._show_note)
         self._restore()
         self._show_state(self.bridge.state)

@@ -312,7 +312,7 @@ def test_a_real_network_finds_again_what_it_found(data_dir):
     path = data_dir / "models" / "nanodet_plus_m_416.onnx"
     detector = load_detector(path)
     with open_source(data_dir / "clips" / "vtest.avi") as clip:
-        frames = [frame.image for frame in clip if frame.index % 100 == 0]
+        frames = [frame.image for frame, _ in zip(clip, range(351), strict=False) if frame.index % 50 == 0]
     preprocessor = Preprocessor(detector.form, input_size=(416, 416), batch=1)
     tensors = []
     for image in frames[::2]:

@@ -597,7 +597,7 @@ def test_the_made_up_pictures_tell_channels_edges_and_corners_apart():
 
 @pytest.fixture(scope="module")
 def street(data_dir):
-    return take_frames(data_dir / "clips" / "vtest.avi", 4).images
+    return take_frames(data_dir / "clips" / "vtest.avi", 3).images
 
 
 def sabotaged(graph):

@@ -29,6 +29,8 @@ from framehook.training.dataset import TrainingSet
 from framehook.training.loader import TrainLoader
 from framehook.training.options import TrainOptions
 
+PATIENCE = 300.0
+"""Seconds to wait for what must come."""
 SIDE = 32
 COUNT = 11
 USUAL = Augmentation.of(TrainOptions(mixup=0.5))
@@ -265,7 +267,8 @@ def test_a_worker_that_was_killed_is_told_in_one_line(folder: Path) -> None:
 
 SCRIPT = """
 print("begun", flush=True)
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a terminal; what runs the tests may have it ignored
 from pathlib import Path
 import numpy as np
 from framehook.training.data.sample import Sample
@@ -309,13 +312,13 @@ def test_a_plain_script_has_workers_that_ignore_ctrl_c_and_die_with_it(tmp_path:
             assert running.stdout.readline() == "begun\n"
             assert running.stdout.readline() == "loading\n"
             os.killpg(running.pid, signal.SIGINT)
-            assert select.select([running.stdout], [], [], 30)[0], "it was not interrupted"
+            assert select.select([running.stdout], [], [], PATIENCE)[0], "it was not interrupted"
             assert running.stdout.readline() == "interrupted\n"
             assert running.stdout.readline() == f"{COUNT}\n"
         finally:
             running.kill()
         # Every process it started holds the other ends of these pipes: they close when the last of them ends.
-        out, complaints = running.communicate(timeout=30)
+        out, complaints = running.communicate(timeout=PATIENCE)
         assert out == ""
         # Python's own, that it cleans up after who was killed.
         assert all("resource_tracker" in line for line in complaints.splitlines()), complaints

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +17,6 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from framehook.inference.errors import DatasetError, ModelNotFoundError, OptionError, TrainingError  # noqa: E402
-from framehook.inference.nets.save import save_checkpoint  # noqa: E402
 from framehook.training.data.example import write_example  # noqa: E402
 from framehook.training.trainer import Trainer  # noqa: E402
 
@@ -37,29 +38,35 @@ trainer.run()
 """
 
 
-@pytest.fixture
-def start(tiny_net, tmp_path: Path) -> Path:
-    """A checkpoint to begin with."""
-    file = tmp_path / "start.pt"
-    save_checkpoint(file, tiny_net)
-    return file
+@pytest.fixture(scope="module")
+def whole(tiny_checkpoint, example, tmp_path_factory) -> Trainer:
+    """A training that nothing interrupted."""
+    trainer = Trainer(tiny_checkpoint, data=example, save_dir=tmp_path_factory.mktemp("whole"), **OPTIONS)
+    trainer.run()
+    return trainer
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_training_that_was_killed_goes_on_as_if_it_had_not_been(start, example, tmp_path, workers):
-    whole = Trainer(start, data=example, save_dir=tmp_path / "whole", **{**OPTIONS, "workers": workers})
-    whole.run()
-    killed = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(start), str(example), str(tmp_path / "killed"), str(workers)],
+@pytest.fixture(scope="module")
+def killed(tiny_checkpoint, example, tmp_path_factory) -> Path:
+    """Folder of the same training, with worker processes, that was killed in its third epoch; to be copied."""
+    folder = tmp_path_factory.mktemp("killed")
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(tiny_checkpoint), str(example), str(folder), "2"],
         capture_output=True,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
-        timeout=120,
+        timeout=900,
         check=False,
     )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    again = Trainer(tmp_path / "killed" / "weights" / "last.pt", resume=True)
-    assert again.start_epoch == 2
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_training_that_was_killed_goes_on_as_if_it_had_not_been(whole, killed, tmp_path, workers):
+    folder = shutil.copytree(killed, tmp_path / "killed")
+    again = Trainer(folder / "weights" / "last.pt", resume=True, **({} if workers == 2 else {"workers": workers}))
+    assert (again.start_epoch, again.args.workers) == (2, workers)
     report = again.run()
     assert report.epochs == 4
     for kind in ("model", "ema"):
@@ -70,13 +77,23 @@ def test_a_training_that_was_killed_goes_on_as_if_it_had_not_been(start, example
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3", "4"]
 
 
-@pytest.fixture
-def stopped(start, example, tmp_path) -> Trainer:
-    """A training that was stopped in its second epoch."""
-    trainer = Trainer(start, data=example, save_dir=tmp_path / "run", **OPTIONS)
+@pytest.fixture(scope="module")
+def first(tiny_checkpoint, example, tmp_path_factory) -> Trainer:
+    """A training that was stopped in its second epoch; its folder is to be copied."""
+    trainer = Trainer(tiny_checkpoint, data=example, save_dir=tmp_path_factory.mktemp("first"), **OPTIONS)
     trainer.callbacks.add("on_fit_epoch_end", lambda trainer: setattr(trainer, "stop", trainer.epoch == 1))
     trainer.run()
     return trainer
+
+
+@pytest.fixture
+def stopped(first, tmp_path) -> SimpleNamespace:
+    """A copy of `first` that can be gone on with."""
+    folder = shutil.copytree(first.save_dir, tmp_path / "run")
+    figures = {name: getattr(first, name) for name in ("metrics", "fitness", "best_fitness")}
+    return SimpleNamespace(
+        save_dir=folder, last=folder / "weights" / first.last.name, best=folder / "weights" / first.best.name, **figures
+    )
 
 
 def test_it_goes_on_in_the_folder_and_with_the_options_it_had(stopped):
@@ -106,8 +123,8 @@ def test_a_finished_training_goes_on_to_more_epochs(stopped):
     assert Trainer(stopped.last, resume=True, epochs=5, patience=3).run().epochs == 5
 
 
-def test_an_epoch_that_was_cut_short_is_begun_again(start, example, tmp_path):
-    trainer = Trainer(start, data=example, save_dir=tmp_path / "run", **OPTIONS)
+def test_an_epoch_that_was_cut_short_is_begun_again(tiny_checkpoint, example, tmp_path):
+    trainer = Trainer(tiny_checkpoint, data=example, save_dir=tmp_path / "run", **OPTIONS)
     trainer.callbacks.add("on_train_batch_end", lambda trainer: setattr(trainer, "stop", trainer.epoch == 1))
     report = trainer.run()
     assert (report.epochs, report.is_cut) == (2, True)
@@ -145,8 +162,8 @@ def test_data_with_other_classes_is_refused(stopped, tmp_path):
         Trainer(stopped.last, resume=True, data=other)
 
 
-def test_weights_alone_are_no_training(stopped, start):
-    for file in (stopped.best, start):
+def test_weights_alone_are_no_training(stopped, tiny_checkpoint):
+    for file in (stopped.best, tiny_checkpoint):
         with pytest.raises(TrainingError, match="holds weights alone"):
             Trainer(file, resume=True)
 

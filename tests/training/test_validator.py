@@ -255,6 +255,7 @@ def test_an_interrupt_ends_it_with_the_end_event(five):
     assert isinstance(told[-1][1]["error"], KeyboardInterrupt)
 
 
+@pytest.mark.usefixtures("patient_end")
 def test_callbacks_in_the_background_see_frozen_copies(five):
     seen = []
 
@@ -284,6 +285,7 @@ def test_it_is_used_once(five):
         validator.run()
 
 
+@pytest.mark.usefixtures("patient_end")
 def test_a_training_validates_after_every_epoch_and_is_told_the_loss(five):
     callbacks = Callbacks()
     seen, placed, told = [], [], []

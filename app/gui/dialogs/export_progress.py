@@ -84,16 +84,16 @@ class ExportProgress(QWidget):
         self.cancel_button.setFocus()
 
     def show_state(self, state: ExportState) -> None:
-        """Show how it stands."""
-        if not state.going_on:
-            self._clock.stop()
-            return
+        """Show how it stands; of states that come too quickly, only the last has to be shown."""
         if self.cancel_button.isEnabled():
-            text = f"{state.stage[:1].upper()}{state.stage[1:]}"
-            self.stage.setText(f"{text}…")
-            self._take_step(text)
+            for stage in state.stages[self.steps.count() :]:
+                text = f"{stage[:1].upper()}{stage[1:]}"
+                self.stage.setText(f"{text}…")
+                self._take_step(text)
         self.progress.setRange(0, _STEPS if state.fraction is not None else 0)
         self.progress.setValue(round((state.fraction or 0.0) * _STEPS))
+        if not state.going_on:
+            self._clock.stop()
 
     def cancel(self) -> None:
         """Ask to call it off."""
@@ -103,8 +103,6 @@ class ExportProgress(QWidget):
 
     def _take_step(self, text: str) -> None:
         last = self.steps.item(self.steps.count() - 1)
-        if last is not None and last.text() == text:
-            return
         if last is not None:
             last.setIcon(icon("done"))
             last.setData(Qt.ItemDataRole.AccessibleTextRole, f"{last.text()}: done")

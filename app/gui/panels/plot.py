@@ -46,7 +46,7 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]  # it comes without types
             high: Pixels of height that it needs.
         """
         left, bottom = _Axis("left"), _Axis("bottom")
-        super().__init__(axisItems={"left": left, "bottom": bottom})
+        super().__init__(axisItems={"left": left, "bottom": bottom}, enableMenu=False)
         self._left, self._bottom, self._widest = left, bottom, widest
         self._ranges: dict[str, tuple[float, float, TicksFor]] = {
             "left": (0.0, 1.0, lambda most: round_steps(1.0, most)),
@@ -59,7 +59,6 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]  # it comes without types
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # there is nothing to do in it
         self.setMouseEnabled(x=False, y=False)
-        self.setMenuEnabled(False)
         self.hideButtons()
         self.setAccessibleName(name)
         self.setToolTip(tip)

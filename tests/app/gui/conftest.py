@@ -7,7 +7,9 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before Qt starts
 import pytest
 from PyQt6.QtCore import QEvent, Qt
 from PyQt6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
 
+from framehook.app.gui import window as window_module
 from framehook.app.gui.bridge import Bridge
 from framehook.app.gui.settings_store import Settings, Store
 from framehook.app.gui.theme import apply_theme
@@ -18,13 +20,43 @@ from .panel_scenes import quick_model
 
 clear_misleading_paths()
 
-WAIT = 20_000
+WAIT = 60_000
 """Milliseconds that anything may take on a machine that does much else."""
 
 
 @pytest.fixture(scope="session")
 def qapp_args():
     return ["framehook"]
+
+
+class PatientBot(QtBot):
+    """Waits as long as anything may take, where it is not told how long; what comes is waited for no longer."""
+
+    def waitUntil(self, callback, *, timeout=WAIT):  # noqa: N802 - Qt's way of naming, here and below
+        super().waitUntil(callback, timeout=timeout)
+
+    def waitSignal(self, signal, *, timeout=WAIT, **how):  # noqa: N802
+        return super().waitSignal(signal, timeout=timeout, **how)
+
+    def waitSignals(self, signals, *, timeout=WAIT, **how):  # noqa: N802
+        return super().waitSignals(signals, timeout=timeout, **how)
+
+    def waitActive(self, widget, *, timeout=WAIT):  # noqa: N802
+        return super().waitActive(widget, timeout=timeout)
+
+    def waitExposed(self, widget, *, timeout=WAIT):  # noqa: N802
+        return super().waitExposed(widget, timeout=timeout)
+
+
+@pytest.fixture
+def qtbot(qapp, request):
+    return PatientBot(request)
+
+
+@pytest.fixture(autouse=True)
+def _patient_end(monkeypatch):
+    """What `MainWindow.ended` tells is whether everything has ended, however busy the machine is."""
+    monkeypatch.setattr(window_module, "CLOSING", WAIT / 1000)
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +88,7 @@ def make_bridge(qapp):
 
     yield make
     for bridge in made:
-        bridge.close(10)
+        bridge.close(WAIT / 1000)
         bridge.deleteLater()
 
 
@@ -75,7 +107,7 @@ def make_window(qtbot, store):
         window = MainWindow(store, **{"options": store.settings().options(), **options})
         window.bridge.session.folder = store.settings().save_dir
         made.append(window)
-        with qtbot.waitActive(window, timeout=WAIT):
+        with qtbot.waitActive(window):
             window.show()
             window.activateWindow()
         return window
@@ -83,7 +115,7 @@ def make_window(qtbot, store):
     yield make
     for window in made:
         window.close()
-        assert window.bridge.close(10)
+        assert window.bridge.close(WAIT / 1000)
         window.deleteLater()
 
 

@@ -82,7 +82,7 @@ def open_and_watch(qtbot, bridge, spec=FILE, **wait):
     bridge.picture_ready.connect(take)
     bridge.state_changed.connect(look)
     bridge.session.open(spec)
-    qtbot.waitUntil(lambda: bool(pictures), timeout=20_000)
+    qtbot.waitUntil(lambda: bool(pictures))
     return pictures
 
 

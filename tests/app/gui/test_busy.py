@@ -13,7 +13,7 @@ from .panel_scenes import quick_model
 from .view_scenes import seen, until
 from .window_scenes import FILE, LIVE, open_source, status, views
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 
 
 class Gate:

@@ -14,7 +14,6 @@ from framehook.app.gui.panels.callbacks import EXAMPLE, STARTER, CallbacksPanel
 from framehook.app.session.state import Level, Phase
 from framehook.inference.callbacks import load_callbacks
 
-WAIT = 20_000
 SOURCE = "testsrc:320x240@30:live"
 COUNTING = """
 seen = []
@@ -38,7 +37,7 @@ def look(frame):
 def bridge(qtbot):
     bridge = Bridge()
     yield bridge
-    assert bridge.close(20)
+    assert bridge.close(60)
 
 
 @pytest.fixture
@@ -62,7 +61,7 @@ def panel(qtbot, bridge):
 @pytest.fixture
 def playing(qtbot, bridge):
     bridge.session.open(SOURCE)
-    qtbot.waitUntil(lambda: bridge.state.phase is Phase.PLAYING, timeout=WAIT)
+    qtbot.waitUntil(lambda: bridge.state.phase is Phase.PLAYING)
 
 
 def write(path, text):
@@ -109,7 +108,7 @@ def has_group(panel, text):
 
 def load(qtbot, panel, path):
     panel.load(path)
-    qtbot.waitUntil(lambda: has_group(panel, f"{path.name}: loaded at"), timeout=WAIT)
+    qtbot.waitUntil(lambda: has_group(panel, f"{path.name}: loaded at"))
 
 
 def check_box(panel, index):
@@ -120,14 +119,14 @@ def check_box(panel, index):
 
 def test_every_callback_is_shown_under_where_it_comes_from(qtbot, panel, playing, tmp_path):
     load(qtbot, panel, write(tmp_path / "door.py", COUNTING))
-    qtbot.waitUntil(lambda: int(row_of(panel, "door.py", "on_predict_batch_end")[3].replace(",", "")) > 3, timeout=WAIT)
+    qtbot.waitUntil(lambda: int(row_of(panel, "door.py", "on_predict_batch_end")[3].replace(",", "")) > 3)
+    # Milliseconds, once it was called often enough that a moment in which the machine did something else is no matter.
+    qtbot.waitUntil(lambda: all(0 <= float(ms) < 1000 for ms in row_of(panel, "door.py", "on_predict_batch_end")[4:6]))
     groups = list(shown(panel))
     assert groups[0].startswith("door.py: loaded at ")
     assert groups[-1] == "Built in"
-    _, event, order, _, mean, p95, errors, state = row_of(panel, "door.py", "on_predict_batch_end")
+    _, event, order, _, _, _, errors, state = row_of(panel, "door.py", "on_predict_batch_end")
     assert (event, order, errors, state) == ("on_predict_batch_end", "0", "0", "on")
-    assert 0 <= float(mean) < 1000
-    assert 0 <= float(p95) < 1000
     assert "Counts the frames." in index_of(panel, "door.py", "on_predict_batch_end").data(Qt.ItemDataRole.ToolTipRole)
     assert "Gives boxes the ids of a tracker" in index_of(panel, "Built in", "Tracking").data(Qt.ItemDataRole.ToolTipRole)
     assert row_of(panel, "Built in", "Tracking")[1:3] == ["on_predict_postprocess_end", "-100"]
@@ -153,9 +152,9 @@ def test_the_starter_file_is_saved_where_the_user_says_loaded_and_draws_on_the_p
     dialog.setDirectory(str(tmp_path))
     dialog.selectFile(str(tmp_path / "mine"))
     dialog.accept()
-    qtbot.waitUntil(lambda: has_group(panel, "mine.py: loaded at"), timeout=WAIT)
+    qtbot.waitUntil(lambda: has_group(panel, "mine.py: loaded at"))
     assert (tmp_path / "mine.py").read_text() == STARTER
-    qtbot.waitUntil(lambda: row_of(panel, "mine.py", "on_predict_batch_end")[3] not in ("0", "1"), timeout=WAIT)
+    qtbot.waitUntil(lambda: row_of(panel, "mine.py", "on_predict_batch_end")[3] not in ("0", "1"))
     key = bridge.state.slots[0].key
     bridge.session.update(overlay=None)
 
@@ -165,13 +164,13 @@ def test_the_starter_file_is_saved_where_the_user_says_loaded_and_draws_on_the_p
         yellow = np.all(result.canvas == (0, 220, 255), axis=2)
         return changed.any() and yellow.any()
 
-    qtbot.waitUntil(is_drawn, timeout=WAIT)
+    qtbot.waitUntil(is_drawn)
     assert row_of(panel, "mine.py", "on_predict_batch_end")[-1] == "on"
 
 
 def test_a_starter_file_that_cannot_be_written_is_told_of(qtbot, panel, notes, tmp_path):
     panel.save_starter(tmp_path / "nowhere" / "mine.py")
-    qtbot.waitUntil(lambda: len(notes) == 1, timeout=WAIT)
+    qtbot.waitUntil(lambda: len(notes) == 1)
     assert notes[0].level is Level.ERROR
     assert notes[0].text.endswith("nowhere/mine.py cannot be written: No such file or directory; choose another place")
 
@@ -184,9 +183,9 @@ def test_a_file_is_chosen_in_a_dialog_and_told_of(qtbot, panel, tmp_path):
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     (dialog,) = panel.findChildren(QFileDialog)
     dialog.selectFile(str(tmp_path / "door.py"))
-    qtbot.waitUntil(lambda: dialog.selectedFiles() == [str(tmp_path / "door.py")], timeout=WAIT)
+    qtbot.waitUntil(lambda: dialog.selectedFiles() == [str(tmp_path / "door.py")])
     dialog.accept()
-    qtbot.waitUntil(lambda: has_group(panel, "door.py: loaded at"), timeout=WAIT)
+    qtbot.waitUntil(lambda: has_group(panel, "door.py: loaded at"))
     assert chosen == [tmp_path / "door.py"]
 
 
@@ -205,19 +204,15 @@ def drop(panel, *paths):
 def test_python_files_that_are_dropped_are_loaded_and_others_are_not_taken(qtbot, panel, tmp_path):
     assert not drop(panel, write(tmp_path / "clip.mp4", ""))
     assert drop(panel, write(tmp_path / "door.py", COUNTING), write(tmp_path / "yard.py", COUNTING))
-    qtbot.waitUntil(lambda: has_group(panel, "door.py: loaded") and has_group(panel, "yard.py: loaded"), timeout=WAIT)
+    qtbot.waitUntil(lambda: has_group(panel, "door.py: loaded") and has_group(panel, "yard.py: loaded"))
 
 
 def test_a_callback_that_raises_is_unchecked_and_its_row_tells_where(qtbot, panel, notes, playing, tmp_path):
     path = write(tmp_path / "door.py", FAILING)
     panel.load(path)
-    qtbot.waitUntil(
-        lambda: has_group(panel, "door.py: loaded") and any(note.level is Level.ERROR for note in notes), timeout=WAIT
-    )
+    qtbot.waitUntil(lambda: has_group(panel, "door.py: loaded") and any(note.level is Level.ERROR for note in notes))
     failing = "door.py", "on_predict_batch_end"
-    qtbot.waitUntil(
-        lambda: row_of(panel, *failing)[-2:] == ["1", "off: raised ValueError: no luck (door.py line 6)"], timeout=WAIT
-    )
+    qtbot.waitUntil(lambda: row_of(panel, *failing)[-2:] == ["1", "off: raised ValueError: no luck (door.py line 6)"])
     assert not is_checked(panel, *failing)
     assert not panel.detail.isVisible()
     panel.table.setCurrentIndex(index_of(panel, *failing))
@@ -226,7 +221,7 @@ def test_a_callback_that_raises_is_unchecked_and_its_row_tells_where(qtbot, pane
         f'ValueError: no luck (door.py line 6)\n\nTraceback (most recent call last):\n  File "{path}", line 3, in on_pred'
     )
     qtbot.keyClick(panel.table, Qt.Key.Key_Space)  # once more, and it raises again
-    qtbot.waitUntil(lambda: row_of(panel, *failing)[-2] == "2", timeout=WAIT)
+    qtbot.waitUntil(lambda: row_of(panel, *failing)[-2] == "2")
     assert not is_checked(panel, *failing)
 
 
@@ -241,12 +236,12 @@ def test_a_callback_is_switched_by_its_box_and_by_the_space_bar(qtbot, bridge, p
     viewport = panel.table.viewport()
     qtbot.mouseClick(viewport, Qt.MouseButton.LeftButton, pos=check_box(panel, index_of(panel, *counting)))
     assert not is_on()
-    qtbot.waitUntil(lambda: row_of(panel, *counting)[-1] == "off", timeout=WAIT)
+    qtbot.waitUntil(lambda: row_of(panel, *counting)[-1] == "off")
     assert not is_checked(panel, *counting)
     panel.table.setCurrentIndex(index_of(panel, *counting).siblingAtColumn(4))
     qtbot.keyClick(panel.table, Qt.Key.Key_Space)
     assert is_on()
-    qtbot.waitUntil(lambda: row_of(panel, *counting)[-1] == "on", timeout=WAIT)
+    qtbot.waitUntil(lambda: row_of(panel, *counting)[-1] == "on")
 
 
 def test_what_others_rely_on_cannot_be_switched_off(qtbot, bridge, panel):
@@ -264,14 +259,14 @@ def test_a_file_that_changes_on_disk_is_marked_and_reloaded_by_key(qtbot, panel,
     other = write(tmp_path / "door.py.new", COUNTING + "\ndef on_predict_start(predictor): ...\n")
     os.utime(other, (1, 1))
     os.replace(other, path)  # as editors do
-    qtbot.waitUntil(lambda: has_group(panel, "door.py: changed on disk"), timeout=WAIT)
+    qtbot.waitUntil(lambda: has_group(panel, "door.py: changed on disk"))
     assert len(shown(panel)["door.py: changed on disk; reload it"]) == 2  # nothing is run by itself
     panel.table.setFocus()
     qtbot.keyClick(panel.table, Qt.Key.Key_F5)
-    qtbot.waitUntil(lambda: has_group(panel, "door.py: loaded at"), timeout=WAIT)
+    qtbot.waitUntil(lambda: has_group(panel, "door.py: loaded at"))
     assert row_of(panel, "door.py", "on_predict_start")[1] == "on_predict_start"
     path.write_text(COUNTING)  # and as others do
-    qtbot.waitUntil(lambda: has_group(panel, "door.py: changed on disk"), timeout=WAIT)
+    qtbot.waitUntil(lambda: has_group(panel, "door.py: changed on disk"))
 
 
 def test_a_reload_that_fails_leaves_what_was_there_and_says_why(qtbot, panel, notes, tmp_path):
@@ -279,8 +274,8 @@ def test_a_reload_that_fails_leaves_what_was_there_and_says_why(qtbot, panel, no
     load(qtbot, panel, path)
     path.write_text("def on_predict_batch_end(predictor):\n    x ==\n")
     panel.reload_action.trigger()
-    qtbot.waitUntil(lambda: has_group(panel, "door.py: not reloaded, since it fails"), timeout=WAIT)
-    qtbot.waitUntil(lambda: notes[-1].level is Level.ERROR, timeout=WAIT)
+    qtbot.waitUntil(lambda: has_group(panel, "door.py: not reloaded, since it fails"))
+    qtbot.waitUntil(lambda: notes[-1].level is Level.ERROR)
     assert "door.py, line 2: SyntaxError: invalid syntax; the callbacks loaded before stay" in notes[-1].text
     assert len(shown(panel)["door.py: not reloaded, since it fails"]) == 2
     panel.table.setCurrentIndex(index_of(panel, "door.py"))
@@ -298,7 +293,7 @@ def test_a_file_is_removed_by_key(qtbot, panel, tmp_path):
     assert panel.remove_action.isEnabled()
     panel.table.setFocus()
     qtbot.keyClick(panel.table, Qt.Key.Key_Delete)
-    qtbot.waitUntil(lambda: not has_group(panel, "door.py"), timeout=WAIT)
+    qtbot.waitUntil(lambda: not has_group(panel, "door.py"))
     assert has_group(panel, "yard.py")
 
 
@@ -306,9 +301,9 @@ def test_a_slow_file_is_shown_while_it_loads(qtbot, panel, tmp_path, monkeypatch
     gate = threading.Event()
     monkeypatch.setitem(sys.modules, "gate_of_this_test", types.SimpleNamespace(wait=lambda: gate.wait(20)))
     panel.load(write(tmp_path / "slow.py", "import gate_of_this_test\ngate_of_this_test.wait()\n" + COUNTING))
-    qtbot.waitUntil(lambda: has_group(panel, "slow.py: loading…"), timeout=WAIT)
+    qtbot.waitUntil(lambda: has_group(panel, "slow.py: loading…"))
     gate.set()
-    qtbot.waitUntil(lambda: has_group(panel, "slow.py: loaded at"), timeout=WAIT)
+    qtbot.waitUntil(lambda: has_group(panel, "slow.py: loaded at"))
 
 
 def test_rows_are_sorted_by_any_column_within_where_they_come_from(qtbot, panel, playing, tmp_path):
@@ -340,13 +335,13 @@ def test_selection_and_scrolling_stay_while_figures_come_and_files_go(qtbot, bri
     bar.setValue(3)
     sideways.setValue(40)
     assert (bar.value(), sideways.value()) == (3, 40)
-    with qtbot.waitSignals([bridge.figures_changed] * 3, timeout=WAIT):
+    with qtbot.waitSignal(bridge.figures_changed):
         pass
     qtbot.wait(150)
     assert (bar.value(), sideways.value()) == (3, 40)
     bridge.session.load_hooks(tmp_path / "yard.py")
     bridge.session.unload_hooks(tmp_path / "door.py")
-    qtbot.waitUntil(lambda: not has_group(panel, "door.py"), timeout=WAIT)
+    qtbot.waitUntil(lambda: not has_group(panel, "door.py"))
     chosen = panel.table.currentIndex()
     assert chosen.siblingAtColumn(0).data() == "on_predict_batch_end"
     assert chosen.parent().data().startswith("yard.py")
@@ -355,8 +350,8 @@ def test_selection_and_scrolling_stay_while_figures_come_and_files_go(qtbot, bri
 def test_what_matters_is_seen_without_scrolling_in_a_panel_below_the_picture(qtbot, panel, playing):
     panel.resize(954, 186)
     table = panel.table
-    qtbot.waitUntil(lambda: len(shown(panel)["Built in"]) > 4, timeout=WAIT)
-    qtbot.waitUntil(lambda: table.horizontalScrollBar().maximum() == 0, timeout=WAIT)
+    qtbot.waitUntil(lambda: len(shown(panel)["Built in"]) > 4)
+    qtbot.waitUntil(lambda: table.horizontalScrollBar().maximum() == 0)
     header = table.header()
     titles = [table.model().headerData(number, Qt.Orientation.Horizontal) for number in range(table.model().columnCount())]
     there = sorted(range(len(titles)), key=header.sectionViewportPosition)
@@ -386,9 +381,9 @@ def test_what_went_wrong_has_more_room_than_the_guide(qtbot, panel, playing, tmp
     assert guide <= 300
     load(qtbot, panel, write(tmp_path / "door.py", FAILING))
     failing = "door.py", "on_predict_batch_end"
-    qtbot.waitUntil(lambda: row_of(panel, *failing)[-2] == "1", timeout=WAIT)
+    qtbot.waitUntil(lambda: row_of(panel, *failing)[-2] == "1")
     panel.table.setCurrentIndex(index_of(panel, *failing))
-    qtbot.waitUntil(lambda: panel.detail.isVisible() and panel.detail.width() > guide + 50, timeout=WAIT)
+    qtbot.waitUntil(lambda: panel.detail.isVisible() and panel.detail.width() > guide + 50)
 
 
 def test_everything_can_be_reached_by_key_and_has_a_name(panel):

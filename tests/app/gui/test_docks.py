@@ -110,22 +110,23 @@ def test_panels_that_are_put_back_where_they_were_show_what_is_in_them(make_wind
     until(lambda: second.docks.panel("Zones").widget().isVisible())
 
 
-@pytest.mark.parametrize("title", TITLES)
-def test_the_keys_of_a_panel_lead_into_it_and_hide_it_only_where_the_keyboard_is_in_it(window, title):
+def test_the_keys_of_a_panel_lead_into_it_and_hide_it_only_where_the_keyboard_is_in_it(window):
     open_source(window, FILE)
-    views(window)[0].setFocus()
-    press_keys(window, KEYS[title])
-    until(lambda: in_front(window, title))
-    assert panel_of(window, QApplication.focusWidget()) == title
-    views(window)[0].setFocus()
-    press_keys(window, KEYS[title])
-    assert in_front(window, title)
-    assert entry(window, title).isChecked()
-    assert panel_of(window, QApplication.focusWidget()) == title
-    press_keys(window, KEYS[title])
-    until(window.docks.panel(title).isHidden)
-    assert not entry(window, title).isChecked()
-    assert views(window)[0].hasFocus()
+    for title in TITLES:
+        window.arrange()
+        views(window)[0].setFocus()
+        press_keys(window, KEYS[title])
+        until(lambda: in_front(window, title))  # noqa: B023 - it is waited for here
+        assert panel_of(window, QApplication.focusWidget()) == title
+        views(window)[0].setFocus()
+        press_keys(window, KEYS[title])
+        assert in_front(window, title)
+        assert entry(window, title).isChecked()
+        assert panel_of(window, QApplication.focusWidget()) == title
+        press_keys(window, KEYS[title])
+        until(window.docks.panel(title).isHidden)
+        assert not entry(window, title).isChecked()
+        assert views(window)[0].hasFocus()
 
 
 def test_the_menu_hides_a_panel_that_is_in_front_wherever_the_keyboard_is(window):

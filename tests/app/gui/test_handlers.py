@@ -1,8 +1,8 @@
 """What the actions do where they are asked for in quick succession, or one instead of another."""
 
 import pytest
-from PyQt6.QtTest import QTest
 
+from framehook.app.gui import handlers
 from framehook.app.session.state import Phase
 from framehook.inference.callbacks.overlay import LAYERS
 
@@ -12,6 +12,7 @@ from .window_scenes import (
     LIVE,
     clock,
     frames_of,
+    hold,
     is_on,
     message,
     notes,
@@ -63,11 +64,16 @@ def test_to_record_twice_at_once_is_not_to_record(window):
     until(lambda: any("video was saved" in each or each.startswith("Saved") for each in notes(window)))
     until(lambda: not is_on(window, "record"))
     assert not any("already" in each for each in troubles(window))
+    there = set(saved(window, ".mp4"))
     press(window, "record")
-    until(lambda: is_on(window, "record") and saved(window, ".mp4"))
+    until(lambda: is_on(window, "record"))
+    painted = window.bridge.session.figures().painting.shown
+    until(lambda: window.bridge.session.figures().painting.shown > painted + 5)
     press(window, "record")
-    until(lambda: not is_on(window, "record") and "Saved" in message(window))
-    assert frames_of(saved(window, ".mp4")[-1])
+    until(lambda: not any(take.going_on or take.finishing for take in window.bridge.state.takes))
+    (video,) = set(saved(window, ".mp4")) - there
+    assert frames_of(video)
+    until(lambda: message(window).startswith("Note: Saved") and video.name in message(window))
 
 
 def test_to_pause_twice_at_once_is_to_play_on(window):
@@ -81,18 +87,20 @@ def test_to_pause_twice_at_once_is_to_play_on(window):
     assert status(window).startswith("Playing")
 
 
-def test_steps_beyond_the_start_and_the_end_of_a_file_need_not_be_taken_back(window):
+def test_steps_beyond_the_start_and_the_end_of_a_file_need_not_be_taken_back(window, monkeypatch):
+    monkeypatch.setattr(handlers, "SUCCESSION", 60.0)  # however long the machine takes for some keys
     open_source(window, FILE)
-    press(window, "play_pause")
-    until(lambda: status(window).startswith("Paused"))
+    hold(window)
     for _ in range(4):
         press(window, "back")
     press(window, "forward")
     until(lambda: seconds(window) == 5)
-    QTest.qWait(1200)  # a new succession of steps
     window.bridge.session.seek(195.0)
     until(lambda: seconds(window) == 195)
-    for _ in range(4):
+    monkeypatch.setattr(handlers, "SUCCESSION", 0.0)
+    press(window, "forward")  # a new succession of steps
+    monkeypatch.setattr(handlers, "SUCCESSION", 60.0)
+    for _ in range(3):
         press(window, "forward")
     press(window, "back")
     until(lambda: clock(window).startswith("3:15"))

@@ -12,7 +12,7 @@ from framehook.app.gui.welcome import WelcomeScreen
 from framehook.inference.sources.demo import find_demo_clip
 from tests.servers.mjpeg import MjpegServer
 
-from .view_scenes import seen, until
+from .view_scenes import seen, settled, until
 from .window_scenes import (
     LEFT,
     button,
@@ -20,6 +20,7 @@ from .window_scenes import (
     dialog,
     drag,
     frames_of,
+    hold,
     is_on,
     message,
     notes,
@@ -42,13 +43,10 @@ def test_a_newcomer_gets_from_the_first_screen_to_recordings_without_a_warning(m
     QTest.mouseClick(button(window, "Watch the demo clip"), LEFT)
     until(lambda: status(window).startswith("Playing: bikes.mp4   ·   bundled person detector on"))
     until(lambda: any(row[1].isdigit() for row in objects(window)))  # ids are there
-    view = views(window)[0]
-    press(window, "play_pause")
-    until(lambda: status(window).startswith("Paused"))
-    QTest.qWait(50)
+    view = hold(window)
     drawn = seen(view)
     press(window, "original")
-    QTest.qWait(100)
+    settled(window.bridge, view)
     coloured = (drawn[60:] != seen(view)[60:]).any(axis=2).sum()
     press(window, "original")
     assert coloured > 200  # boxes and their labels

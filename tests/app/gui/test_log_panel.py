@@ -9,7 +9,6 @@ from PyQt6.QtWidgets import QAbstractScrollArea, QComboBox, QFileDialog, QToolBu
 from framehook.app.gui.panels.log import KEPT, LogPanel
 from framehook.app.session.state import Level, Note
 
-from .conftest import WAIT
 from .panel_scenes import shown
 
 AT = 1_700_000_000.0
@@ -58,7 +57,7 @@ def test_notes_come_below_each_other_with_their_time(bridge, panel):
 
 def test_notes_of_a_session_are_shown(qtbot, bridge, panel):
     bridge.report(Level.ERROR, "no such thing")
-    qtbot.waitUntil(lambda: said(panel) == ["no such thing"], timeout=WAIT)
+    qtbot.waitUntil(lambda: said(panel) == ["no such thing"])
 
 
 def test_what_is_told_again_and_again_is_counted(bridge, panel):
@@ -94,7 +93,7 @@ def test_levels_are_filtered_also_for_notes_that_come_later(qtbot, bridge, panel
 def test_it_stays_at_the_newest_note_unless_the_user_scrolled_up(qtbot, bridge, panel):
     for number in range(40):
         add(bridge, f"note {number}")
-    qtbot.waitUntil(lambda: tree(panel).verticalScrollBar().maximum() > 10 and at_end(panel), timeout=WAIT)
+    qtbot.waitUntil(lambda: tree(panel).verticalScrollBar().maximum() > 10 and at_end(panel))
     tree(panel).verticalScrollBar().setValue(3)
     add(bridge, "one more")
     qtbot.wait(50)
@@ -102,9 +101,9 @@ def test_it_stays_at_the_newest_note_unless_the_user_scrolled_up(qtbot, bridge, 
     tree(panel).verticalScrollBar().setValue(tree(panel).verticalScrollBar().maximum())
     for number in range(5):
         add(bridge, f"and more {number}")
-    qtbot.waitUntil(lambda: at_end(panel), timeout=WAIT)
+    qtbot.waitUntil(lambda: at_end(panel))
     last = tree(panel).model().index(45, 0)
-    qtbot.waitUntil(lambda: tree(panel).viewport().rect().contains(tree(panel).visualRect(last)), timeout=WAIT)
+    qtbot.waitUntil(lambda: tree(panel).viewport().rect().contains(tree(panel).visualRect(last)))
 
 
 def test_details_open_with_a_key(qtbot, bridge, panel):
@@ -130,10 +129,10 @@ def test_long_notes_are_wrapped_and_wrapped_anew_when_the_panel_gets_wider(qtbot
     def height(row):
         return view.visualRect(view.model().index(row, 0)).height()
 
-    qtbot.waitUntil(lambda: height(1) >= 5 * (height(0) - 6), timeout=WAIT)
+    qtbot.waitUntil(lambda: height(1) >= 5 * (height(0) - 6))
     tall = height(1)
     panel.resize(900, 200)
-    qtbot.waitUntil(lambda: height(0) <= height(1) < tall / 2, timeout=WAIT)
+    qtbot.waitUntil(lambda: height(0) <= height(1) < tall / 2)
 
 
 def test_selected_notes_are_copied_and_all_that_are_shown_where_none_is(qtbot, bridge, panel):
@@ -147,7 +146,7 @@ def test_selected_notes_are_copied_and_all_that_are_shown_where_none_is(qtbot, b
     view = tree(panel)
     qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=view.visualRect(view.model().index(1, 0)).center())
     view.setFocus()
-    qtbot.waitUntil(view.hasFocus, timeout=WAIT)
+    qtbot.waitUntil(view.hasFocus)
     qtbot.keyClick(view, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
     assert QGuiApplication.clipboard().text() == second
 
@@ -183,11 +182,11 @@ def save_as(qtbot, panel, path):
 def test_the_log_is_saved_to_a_file(qtbot, bridge, panel, tmp_path):
     add(bridge, "première", Level.WARNING)
     save_as(qtbot, panel, tmp_path / "log.txt")
-    qtbot.waitUntil((tmp_path / "log.txt").exists, timeout=WAIT)
+    qtbot.waitUntil((tmp_path / "log.txt").exists)
     assert Path(tmp_path / "log.txt").read_text(encoding="utf-8").endswith(" warning première\n")
 
 
 def test_a_log_that_cannot_be_saved_is_noted(qtbot, bridge, panel, tmp_path):
     add(bridge, "first")
     panel.save_to(str(tmp_path / "nowhere" / "log.txt"))
-    qtbot.waitUntil(lambda: any("cannot be saved" in text for text in said(panel)), timeout=WAIT)
+    qtbot.waitUntil(lambda: any("cannot be saved" in text for text in said(panel)))

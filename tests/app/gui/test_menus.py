@@ -20,9 +20,9 @@ from .window_scenes import (
     dialogs,
     drag,
     is_on,
+    is_tracked,
     message,
     notes,
-    objects,
     open_source,
     status,
     views,
@@ -72,7 +72,7 @@ def click_in(menu, action):
     place = menu.actionGeometry(action)
     assert menu.rect().contains(place)
     assert place.height() > 8
-    assert action.isEnabled(), action.text()
+    until(action.isEnabled)
     chosen = []
     noted = action.triggered.connect(lambda: chosen.append(1))
     QTest.mouseMove(menu, place.center())
@@ -226,7 +226,7 @@ def test_the_entries_of_playback_do_what_they_say(window, mouse):
 
 def test_the_entries_of_the_view_do_what_they_say(window, mouse):
     open_source(window, FILE, LIVE)
-    until(lambda: objects(window))
+    until(lambda: is_tracked(window))
     mouse.click("enlarge")
     assert len(views(window)) == 1
     mouse.click("enlarge")

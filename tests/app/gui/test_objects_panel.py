@@ -9,7 +9,6 @@ from PyQt6.QtWidgets import QLabel, QLineEdit, QTableView
 from framehook.app.gui.panels.objects import ObjectsPanel
 from framehook.inference.options import PredictOptions
 
-from .conftest import WAIT
 from .panel_scenes import open_and_watch, picture, quick_model, shown, slot, tell
 
 COLUMNS = ["Source", "Id", "Class", "Confidence", "Age, s", "Speed, px/s", "x", "y", "Width", "Height"]
@@ -41,7 +40,7 @@ def rows(panel):
 def show(qtbot, panel, bridge, *objects, **more):
     bridge.picture_ready.emit(picture(*objects, **more))
     wanted = sorted((f"{x}", f"{y}") for *_, x, y in objects)
-    qtbot.waitUntil(lambda: sorted(zip(column(panel, "x"), column(panel, "y"), strict=True)) == wanted, timeout=WAIT)
+    qtbot.waitUntil(lambda: sorted(zip(column(panel, "x"), column(panel, "y"), strict=True)) == wanted)
 
 
 def click_title(qtbot, panel, title):
@@ -75,9 +74,9 @@ def test_objects_of_a_running_session_are_shown(qtbot, make_bridge):
     bridge = make_bridge(model=quick_model())
     panel = shown(qtbot, ObjectsPanel(bridge))
     open_and_watch(qtbot, bridge)
-    qtbot.waitUntil(lambda: column(panel, "Class") == ["person"] and float(column(panel, "Age, s")[0]) > 0, timeout=WAIT)
+    qtbot.waitUntil(lambda: column(panel, "Id") == ["0"])  # the first frame has none
+    qtbot.waitUntil(lambda: column(panel, "Class") == ["person"] and float(column(panel, "Age, s")[0]) > 0)
     assert column(panel, "Confidence") == ["0.90"]
-    assert column(panel, "Id") == ["0"]
 
 
 def test_what_has_no_track_and_no_known_motion_is_a_row_too(qtbot, bridge, panel):
@@ -94,9 +93,9 @@ def test_the_source_is_named_where_there_are_several(qtbot, bridge, panel):
     assert not table_of(panel).isColumnHidden(source)
     bridge.picture_ready.emit(picture((4, 0, 0.5, 1, 1), of=door))
     bridge.picture_ready.emit(picture((4, 0, 0.6, 1, 1), of=yard))
-    qtbot.waitUntil(lambda: column(panel, "Source") == ["door", "yard"], timeout=WAIT)
+    qtbot.waitUntil(lambda: column(panel, "Source") == ["door", "yard"])
     tell(bridge, slots=(yard,))
-    qtbot.waitUntil(lambda: column(panel, "Confidence") == ["0.60"], timeout=WAIT)
+    qtbot.waitUntil(lambda: column(panel, "Confidence") == ["0.60"])
     assert table_of(panel).columnViewportPosition(COLUMNS.index("Id")) == 0  # nothing is left where it was
 
 
@@ -143,7 +142,7 @@ def test_a_flood_of_pictures_changes_the_table_a_few_times_and_ends_with_the_new
     table_of(panel).model().dataChanged.connect(lambda *_: changes.append(column(panel, "x")))
     for x in range(200):
         bridge.picture_ready.emit(picture((7, 0, 0.9, x, 20)))
-    qtbot.waitUntil(lambda: column(panel, "x") == ["199"], timeout=WAIT)
+    qtbot.waitUntil(lambda: column(panel, "x") == ["199"])
     assert len(changes) < 20
 
 
@@ -184,7 +183,7 @@ def test_the_table_does_not_scroll_by_itself(qtbot, bridge, panel):
     many = [(number, 0, 0.5, number, 10) for number in range(60)]
     show(qtbot, panel, bridge, *many)
     bar = table_of(panel).verticalScrollBar()
-    qtbot.waitUntil(lambda: bar.maximum() > 20, timeout=WAIT)  # the view takes rows in with a delay
+    qtbot.waitUntil(lambda: bar.maximum() > 20)  # the view takes rows in with a delay
     bar.setValue(20)
     show(qtbot, panel, bridge, *[(number, 0, 0.5, number + 1, 10) for number, *_ in many], (60, 1, 0.3, 1, 1))
     assert bar.value() == 20
@@ -197,7 +196,7 @@ def test_the_selected_rows_are_copied_as_csv(qtbot, bridge, panel):
     click(qtbot, panel, 2, Qt.KeyboardModifier.ControlModifier)
     assert selected(panel) == [0, 2]
     table.setFocus()
-    qtbot.waitUntil(table.hasFocus, timeout=WAIT)
+    qtbot.waitUntil(table.hasFocus)
     qtbot.keyClick(table, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
     first, second = csv.DictReader(io.StringIO(QGuiApplication.clipboard().text()))
     assert first == {
@@ -221,7 +220,7 @@ def test_a_panel_that_was_hidden_shows_the_newest_when_it_is_shown(qtbot, bridge
     qtbot.wait(250)
     assert rows(panel) == []
     panel.show()
-    qtbot.waitUntil(lambda: len(rows(panel)) == 3, timeout=WAIT)
+    qtbot.waitUntil(lambda: len(rows(panel)) == 3)
 
 
 def test_the_rows_of_an_update_keep_their_place_for_whoever_holds_on_to_them(qtbot, bridge, panel):
@@ -256,15 +255,15 @@ def test_a_long_name_of_a_source_gets_its_share_of_what_is_left(qtbot, bridge, p
     source, name = (COLUMNS.index(title) for title in ("Source", "Class"))
     header, metrics = table_of(panel).horizontalHeader(), table_of(panel).fontMetrics()
     panel.resize(1400, 300)
-    qtbot.waitUntil(lambda: header.length() == table_of(panel).viewport().width() > 1300, timeout=WAIT)
+    qtbot.waitUntil(lambda: header.length() == table_of(panel).viewport().width() > 1300)
     assert header.sectionSize(source) >= metrics.horizontalAdvance("a_camera_above_the_northern_entrance.mp4")
     assert header.sectionSize(name) > metrics.horizontalAdvance("motorcycle")
     header.resizeSection(source, 150)
     panel.resize(1300, 300)
-    qtbot.waitUntil(lambda: header.length() == table_of(panel).viewport().width() < 1300, timeout=WAIT)
+    qtbot.waitUntil(lambda: header.length() == table_of(panel).viewport().width() < 1300)
     assert header.sectionSize(source) == 150
     bridge.picture_ready.emit(picture((4, 0, 0.5, 1, 1), of=slot("1", "a_camera_above_the_northern_entrance.mp4")))
-    qtbot.waitUntil(lambda: bool(rows(panel)), timeout=WAIT)
+    qtbot.waitUntil(lambda: bool(rows(panel)))
     tip = table_of(panel).model().index(0, source).data(Qt.ItemDataRole.ToolTipRole)
     assert tip == "a_camera_above_the_northern_entrance.mp4"
 
@@ -274,7 +273,7 @@ def test_the_arrows_select_the_current_row_first_and_escape_none(qtbot, bridge, 
     panel.activateWindow()
     panel.setFocus(Qt.FocusReason.TabFocusReason)
     table = table_of(panel)
-    qtbot.waitUntil(table.hasFocus, timeout=WAIT)
+    qtbot.waitUntil(table.hasFocus)
     assert bridge.selected is None  # to come by with Tab chooses nothing
     chosen = []
     for key in (Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_End, Qt.Key.Key_Home, Qt.Key.Key_Escape, Qt.Key.Key_Up):
@@ -310,7 +309,7 @@ def test_why_there_are_no_rows_is_said_in_their_place(qtbot, bridge, panel):
 
     assert said() == "No picture has come yet."
     bridge.picture_ready.emit(picture())
-    qtbot.waitUntil(lambda: "Lower the confidence" in said(), timeout=WAIT)
+    qtbot.waitUntil(lambda: "Lower the confidence" in said())
     assert table_of(panel).accessibleDescription() == said()
     show(qtbot, panel, bridge, *THREE)
     assert said() == ""
@@ -320,9 +319,9 @@ def test_why_there_are_no_rows_is_said_in_their_place(qtbot, bridge, panel):
     assert said() == ""
     tell(bridge, slots=(slot(),), options=PredictOptions(classes=(1,)))
     bridge.picture_ready.emit(picture())
-    qtbot.waitUntil(lambda: "choose more classes" in said(), timeout=WAIT)
+    qtbot.waitUntil(lambda: "choose more classes" in said())
     tell(bridge)
-    qtbot.waitUntil(lambda: said().startswith("Nothing is open."), timeout=WAIT)
+    qtbot.waitUntil(lambda: said().startswith("Nothing is open."))
 
 
 def test_the_filter_and_the_counts_stand_in_one_line(qtbot, bridge, panel):

@@ -14,14 +14,12 @@ from framehook.app.session.state import Level
 from framehook.inference.load import bundled_model
 from framehook.inference.registry import Registry
 
-WAIT = 30_000
-
 
 @pytest.fixture
 def bridge(qtbot):
     bridge = Bridge()
     yield bridge
-    assert bridge.close(20)
+    assert bridge.close(60)
 
 
 @pytest.fixture
@@ -75,7 +73,6 @@ def test_a_model_is_opened_by_a_double_click_and_remembered(qtbot, bridge, show,
     assert dialog.facts.text() == str(model)
     with qtbot.waitSignal(
         bridge.state_changed,
-        timeout=WAIT,
         check_params_cb=lambda state: state.model is not None and str(state.model.spec) == str(model),
     ):
         qtbot.mouseDClick(dialog.models.viewport(), Qt.MouseButton.LeftButton, pos=where)
@@ -110,7 +107,7 @@ def test_a_file_is_chosen_and_opened_with_the_keyboard(qtbot, bridge, show, stor
     assert texts(dialog)[0].startswith("mine.onnx")
     assert dialog.models.currentRow() == 0
     dialog.activateWindow()
-    with qtbot.waitSignal(bridge.state_changed, timeout=WAIT, check_params_cb=lambda state: state.model is not None):
+    with qtbot.waitSignal(bridge.state_changed, check_params_cb=lambda state: state.model is not None):
         qtbot.keyClick(dialog, Qt.Key.Key_Return)
     assert store.recent("model") == [str(model)]
     assert bridge.state.model.device == "cpu"
@@ -134,7 +131,7 @@ def test_device_and_layout_are_handed_on(qtbot, bridge, show, model):
     dialog.offer(model)
     dialog.decoder.setCurrentText("rtdetr")
     dialog.device.setCurrentText("abacus")
-    with qtbot.waitSignal(bridge.noted, timeout=WAIT) as noted:
+    with qtbot.waitSignal(bridge.noted) as noted:
         dialog.open_button.click()
     assert "'abacus' is unknown" in noted.args[0].text
 
@@ -150,7 +147,7 @@ def test_a_file_that_is_no_model_is_told_of_in_a_note(qtbot, bridge, show, tmp_p
     bad.write_bytes(b"nothing" * 100)
     dialog = show()
     dialog.offer(bad)
-    with qtbot.waitSignal(bridge.noted, timeout=WAIT, check_params_cb=lambda note: note.level is Level.ERROR) as noted:
+    with qtbot.waitSignal(bridge.noted, check_params_cb=lambda note: note.level is Level.ERROR) as noted:
         dialog.open_button.click()
     assert "bad.onnx" in noted.args[0].text
 

@@ -29,8 +29,6 @@ from framehook.app.session.state import Phase, Slot
 from framehook.inference.errors import MissingDependencyError, SourceUnavailableError
 from framehook.inference.sources import Screen, Source, TestSource
 
-WAIT = 20_000
-
 
 @pytest.fixture
 def root(tmp_path):
@@ -123,15 +121,15 @@ def test_the_names_of_the_kinds_are_whole_with_large_letters_too(show, qapp):
 def test_a_scene_is_previewed_live_and_opened_as_chosen(show, qtbot):
     dialog = show("scene")
     pane = preview(dialog)
-    qtbot.waitUntil(lambda: pane.shows_picture, timeout=WAIT)
+    qtbot.waitUntil(lambda: pane.shows_picture)
     assert "640 x 480, 30 fps" in says(dialog)
     before = pane.grab().toImage()
-    qtbot.waitUntil(lambda: pane.grab().toImage() != before, timeout=WAIT)
+    qtbot.waitUntil(lambda: pane.grab().toImage() != before)
     assert len(colours(pane)) > 20
     visible(dialog, QComboBox, "Size").setCurrentIndex(0)
     visible(dialog, QSpinBox, "Frame rate").setValue(25)
-    qtbot.waitUntil(lambda: "320 x 240, 25 fps" in says(dialog), timeout=WAIT)
-    with qtbot.waitSignal(dialog.chosen, timeout=WAIT) as told:
+    qtbot.waitUntil(lambda: "320 x 240, 25 fps" in says(dialog))
+    with qtbot.waitSignal(dialog.chosen) as told:
         QTest.keyClick(dialog, Qt.Key.Key_Return)
     assert told.args == ["testsrc:320x240@25:live", False]
     assert not dialog.isVisible()
@@ -169,10 +167,10 @@ def test_cameras_are_called_by_their_names_and_one_that_fails_says_why(show, qtb
     plug(root, 62)
     dialog = show("camera")
     assert rows(visible(dialog, QListWidget, "Cameras")) == ["Camera 61, Integrated Camera", "Camera 62"]
-    qtbot.waitUntil(lambda: "camera 61 cannot be opened" in preview(dialog).text, timeout=WAIT)
+    qtbot.waitUntil(lambda: "camera 61 cannot be opened" in preview(dialog).text)
     QTest.keyClick(dialog.focusWidget(), Qt.Key.Key_Down)
-    qtbot.waitUntil(lambda: "camera 62 cannot be opened" in preview(dialog).text, timeout=WAIT)
-    with qtbot.waitSignal(dialog.chosen, timeout=WAIT) as told:
+    qtbot.waitUntil(lambda: "camera 62 cannot be opened" in preview(dialog).text)
+    with qtbot.waitSignal(dialog.chosen) as told:
         QTest.keyClick(dialog.focusWidget(), Qt.Key.Key_Return)
     assert told.args == [62, False]
 
@@ -200,7 +198,7 @@ def test_screens_are_listed_with_their_sizes(show, qtbot):
     ]
     dialog = show("screen", screens=lambda: found)
     shown = visible(dialog, QListWidget, "Screens")
-    qtbot.waitUntil(lambda: shown.count() == 3, timeout=WAIT)
+    qtbot.waitUntil(lambda: shown.count() == 3)
     assert rows(shown) == ["All screens together, 3000 x 1000", "Screen 1, 1920 x 1000, HDMI-1", "Screen 2, 1080 x 1000"]
     visible(dialog, QSpinBox, "Frame rate").setValue(15)
     with qtbot.waitSignal(dialog.chosen) as told:
@@ -211,7 +209,7 @@ def test_screens_are_listed_with_their_sizes(show, qtbot):
 def test_a_single_screen_is_not_offered_twice(show, qtbot):
     dialog = show("screen", screens=lambda: [Screen(0, (800, 600), (0, 0), ""), Screen(1, (800, 600), (0, 0), "")])
     shown = visible(dialog, QListWidget, "Screens")
-    qtbot.waitUntil(lambda: rows(shown) == ["Screen 1, 800 x 600"], timeout=WAIT)
+    qtbot.waitUntil(lambda: rows(shown) == ["Screen 1, 800 x 600"])
 
 
 def test_where_screens_cannot_be_read_it_says_what_to_install(show, qtbot):
@@ -219,7 +217,7 @@ def test_where_screens_cannot_be_read_it_says_what_to_install(show, qtbot):
         raise MissingDependencyError("screens are read with mss 10.2 or newer; pip install 'framehook[screen]'")
 
     dialog = show("screen", screens=missing)
-    qtbot.waitUntil(lambda: "pip install 'framehook[screen]'" in preview(dialog).text, timeout=WAIT)
+    qtbot.waitUntil(lambda: "pip install 'framehook[screen]'" in preview(dialog).text)
     assert not open_button(dialog).isEnabled()
 
 
@@ -250,7 +248,7 @@ def test_a_scene_offers_its_sizes_and_rates_as_they_are_written_elsewhere(show):
 def test_a_file_is_previewed_and_opened_as_a_path(show, qtbot, clip):
     dialog = show("file")
     QTest.keyClicks(dialog.focusWidget(), str(clip))
-    qtbot.waitUntil(lambda: preview(dialog).shows_picture, timeout=WAIT)
+    qtbot.waitUntil(lambda: preview(dialog).shows_picture)
     assert "320 x 240, 20 fps, 1 s" in says(dialog)
     with qtbot.waitSignal(dialog.chosen) as told:
         QTest.keyClick(dialog.focusWidget(), Qt.Key.Key_Return)
@@ -260,7 +258,7 @@ def test_a_file_is_previewed_and_opened_as_a_path(show, qtbot, clip):
 def test_a_file_that_is_not_there_is_told_in_the_preview(show, qtbot, tmp_path):
     dialog = show("file")
     visible(dialog, QLineEdit, "File, folder or pattern").setText(str(tmp_path / "gone.mp4"))
-    qtbot.waitUntil(lambda: "gone.mp4 does not exist" in preview(dialog).text, timeout=WAIT)
+    qtbot.waitUntil(lambda: "gone.mp4 does not exist" in preview(dialog).text)
 
 
 def test_a_file_called_like_a_camera_is_a_file(show, qtbot, monkeypatch, tmp_path):
@@ -340,7 +338,7 @@ def test_an_address_is_tried_only_when_asked_and_says_what_is_wrong(show, qtbot)
     assert "Press “Try it”" in preview(dialog).text
     attempt = next(each for each in dialog.findChildren(QPushButton) if each.text() == "&Try it")
     qtbot.mouseClick(attempt, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: "127.0.0.1:9" in preview(dialog).text, timeout=WAIT)
+    qtbot.waitUntil(lambda: "127.0.0.1:9" in preview(dialog).text)
     assert "hush" not in preview(dialog).text
 
 
@@ -360,7 +358,7 @@ def test_beside_is_offered_once_something_is_open(show, qtbot, bridge):
     box = next(each for each in dialog.findChildren(QCheckBox) if "beside" in each.text())
     assert not box.isEnabled()
     bridge.session.open("testsrc:64x48@30:live")
-    qtbot.waitUntil(box.isEnabled, timeout=WAIT)
+    qtbot.waitUntil(box.isEnabled)
     box.setChecked(True)
     with qtbot.waitSignal(dialog.chosen) as told:
         QTest.keyClick(dialog, Qt.Key.Key_Return)
@@ -373,9 +371,9 @@ def test_beside_is_offered_once_something_is_open(show, qtbot, bridge):
 def test_what_is_chosen_plays_in_the_session(show, qtbot, bridge):
     dialog = show("scene")
     dialog.chosen.connect(lambda spec, beside: bridge.session.open(spec, add=beside))
-    qtbot.waitUntil(lambda: preview(dialog).shows_picture, timeout=WAIT)
+    qtbot.waitUntil(lambda: preview(dialog).shows_picture)
     QTest.keyClick(dialog, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: bridge.state.phase is Phase.PLAYING, timeout=WAIT)
+    qtbot.waitUntil(lambda: bridge.state.phase is Phase.PLAYING)
     assert [slot.spec for slot in bridge.state.slots] == ["testsrc:640x480@30:live"]
 
 
@@ -406,13 +404,13 @@ class OneCamera(Source):
 def test_a_camera_is_free_when_it_is_told_and_the_window_does_not_wait_for_that(show, qtbot, root):
     plug(root, 0, "Only")
     dialog = show("camera", make=OneCamera)
-    qtbot.waitUntil(lambda: preview(dialog).shows_picture, timeout=WAIT)
+    qtbot.waitUntil(lambda: preview(dialog).shows_picture)
     free = []
     dialog.chosen.connect(lambda spec, _beside: free.append(OneCamera.lock.acquire(blocking=False)))
     QTest.keyClick(dialog.focusWidget(), Qt.Key.Key_Return)
     assert not dialog.isVisible()
     assert not free  # the driver is still at it
-    qtbot.waitUntil(lambda: bool(free), timeout=WAIT)
+    qtbot.waitUntil(lambda: bool(free))
     assert free == [True]
     OneCamera.lock.release()
 
@@ -420,24 +418,24 @@ def test_a_camera_is_free_when_it_is_told_and_the_window_does_not_wait_for_that(
 def test_a_camera_that_was_left_and_come_back_to_is_shown_again(show, qtbot, root):
     plug(root, 0, "Only")
     dialog = show("camera", make=OneCamera)
-    qtbot.waitUntil(lambda: preview(dialog).shows_picture, timeout=WAIT)
+    qtbot.waitUntil(lambda: preview(dialog).shows_picture)
     dialog.show_page("address")
     dialog.show_page("camera")
     qtbot.wait(250)  # a preview would have begun by now
     assert "cannot be opened" not in preview(dialog).text
-    qtbot.waitUntil(lambda: preview(dialog).shows_picture, timeout=WAIT)
+    qtbot.waitUntil(lambda: preview(dialog).shows_picture)
 
 
 def test_who_opens_a_camera_that_is_just_being_let_go_of_waits_for_it_as_well(show, qtbot, root):
     plug(root, 0, "Only")
     dialog = show("camera", make=OneCamera)
-    qtbot.waitUntil(lambda: preview(dialog).shows_picture, timeout=WAIT)
+    qtbot.waitUntil(lambda: preview(dialog).shows_picture)
     dialog.show_page("address")
     dialog.show_page("camera")
     free = []
     dialog.chosen.connect(lambda spec, _beside: free.append(OneCamera.lock.acquire(blocking=False)))
     qtbot.mouseClick(open_button(dialog), Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: bool(free), timeout=WAIT)
+    qtbot.waitUntil(lambda: bool(free))
     assert free == [True]
     OneCamera.lock.release()
 
@@ -453,12 +451,12 @@ def test_a_camera_that_plays_in_the_session_is_not_taken_from_it(show, bridge, r
 
 def test_pages_that_are_turned_show_no_picture_of_another(show, qtbot):
     dialog = show("scene")
-    qtbot.waitUntil(lambda: preview(dialog).shows_picture, timeout=WAIT)
+    qtbot.waitUntil(lambda: preview(dialog).shows_picture)
     dialog.show_page("address")
     assert not preview(dialog).shows_picture
     assert "640" not in says(dialog)
     dialog.show_page("scene")
-    qtbot.waitUntil(lambda: preview(dialog).shows_picture, timeout=WAIT)
+    qtbot.waitUntil(lambda: preview(dialog).shows_picture)
 
 
 def test_everything_has_a_name_and_can_be_reached_with_tab(show, root):

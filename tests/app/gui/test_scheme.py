@@ -55,7 +55,7 @@ SCRIPT = """
         said.append(look())
     print(" ".join(said))
     window.close()
-    assert window.ended or window.bridge.close(10)
+    assert window.ended or window.bridge.close(60)
 """
 
 
@@ -89,7 +89,7 @@ def test_the_window_becomes_dark_and_light_with_the_desktop_and_as_it_is_chosen(
     env = {**os.environ, **desktop, "DISPLAY": screen, "QT_QPA_PLATFORM": "xcb", "WAYLAND_DISPLAY": "", "PYTHONPATH": str(root)}
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(SCRIPT), str(tmp_path / "scheme.ini")],
-        capture_output=True, text=True, env=env, cwd=root, check=False, timeout=120,
+        capture_output=True, text=True, env=env, cwd=root, check=False, timeout=180,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     followed, chosen = done.stdout.split()[:-3], done.stdout.split()[-3:]

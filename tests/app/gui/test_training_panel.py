@@ -28,7 +28,6 @@ from framehook.app.session.trainings import MAP, MAP50, TrainingJob
 from framehook.training.options import TrainOptions
 from tests.app.session.training_child import COMMAND
 
-from .conftest import WAIT
 from .panel_scenes import shown, tell, texts
 from .view_scenes import seen
 from .window_scenes import button
@@ -52,13 +51,13 @@ def make_panel(qtbot, bridge, store, tmp_path):
         bridge.session.folder = tmp_path / "saved"
         panel = TrainingPanel(bridge, store, **{"train": partial(TrainingJob, command=COMMAND), **how})
         made.append(panel)
-        with qtbot.waitActive(shown(qtbot, panel, width, height), timeout=WAIT):
+        with qtbot.waitActive(shown(qtbot, panel, width, height)):
             panel.activateWindow()
         return panel
 
     yield make
     for panel in made:
-        assert panel.close_down(20)
+        assert panel.close_down(60)
 
 
 @pytest.fixture
@@ -101,7 +100,7 @@ def says(panel, text):
 
 
 def wait_for(qtbot, panel, text):
-    qtbot.waitUntil(lambda: says(panel, text), timeout=WAIT)
+    qtbot.waitUntil(lambda: says(panel, text))
 
 
 def amount(panel, colour):
@@ -153,7 +152,7 @@ def test_a_dataset_is_browsed_for_from_where_the_last_one_was(panel, tmp_path, s
 def test_the_example_set_is_drawn_and_chosen(qtbot, panel, tmp_path):
     button(panel, "Make the example set").click()
     assert there(panel, "Drawing…")
-    qtbot.waitUntil(lambda: field(panel, "Dataset").text() != "", timeout=WAIT)
+    qtbot.waitUntil(lambda: field(panel, "Dataset").text() != "")
     path = Path(field(panel, "Dataset").text())
     assert path.is_file()
     assert path.is_relative_to(tmp_path / "saved")
@@ -228,7 +227,7 @@ def test_a_training_is_shown_from_its_beginning_to_its_end(qtbot, bridge, panel,
     assert not np.array_equal(seen(panel.curves), before[: panel.curves.height(), : panel.curves.width()])
     assert "mAP50 0.500, mAP50-95 0.250" in [each.accessibleDescription() for each in panel.findChildren(QLabel)]
     assert not there(panel, "Start training")
-    with qtbot.waitSignal(bridge.noted, timeout=WAIT, check_params_cb=lambda note: note.text.startswith("Saved")) as noted:
+    with qtbot.waitSignal(bridge.noted, check_params_cb=lambda note: note.text.startswith("Saved")) as noted:
         button(panel, "Stop").click()
     assert noted.args[0].text.endswith("best.pt: best mAP50-95 0.500, mAP50 0.750 in epoch 2")
     wait_for(qtbot, panel, "Trained 2 epochs; it was stopped")
@@ -243,7 +242,7 @@ def test_curves_are_lines_of_their_colours_in_light_and_dark(qtbot, qapp, panel,
     wait_for(qtbot, panel, "in epoch 3")
     for theme, losses, ground in (("light", (0xBD, 0x60, 0x17), 255), ("dark", (0xF5, 0xAE, 0x74), 0x17)):
         apply_theme(qapp, theme)
-        qtbot.waitUntil(lambda: abs(int(np.median(seen(panel.curves))) - ground) < 12, timeout=WAIT)  # noqa: B023 - waited for here
+        qtbot.waitUntil(lambda: abs(int(np.median(seen(panel.curves))) - ground) < 12)  # noqa: B023 - waited for here
         assert amount(panel.curves, losses) > 100
     assert amount(panel.curves, (0x3D, 0xB3, 0xF2)) > 60
 
@@ -254,7 +253,7 @@ def test_the_weights_are_watched_and_exported_as_soon_as_they_are_there(qtbot, p
     for name in ("Watch it live", "Export…"):
         assert not button(panel, name).isEnabled()
     button(panel, "Stop").click()
-    qtbot.waitUntil(lambda: button(panel, "Watch it live").isEnabled(), timeout=WAIT)
+    qtbot.waitUntil(lambda: button(panel, "Watch it live").isEnabled())
     best = str(tmp_path / "saved" / "trained" / "train" / "best.pt")
     for name, signal in (("Watch it live", panel.watch_requested), ("Export…", panel.export_requested)):
         with qtbot.waitSignal(signal) as wanted:
@@ -295,7 +294,7 @@ def test_a_training_that_was_stopped_goes_on_where_it_was(qtbot, make_panel, tmp
 
 
 def test_a_failure_is_told_in_one_line_and_can_be_mended(qtbot, bridge, panel, play):
-    with qtbot.waitSignal(bridge.noted, timeout=WAIT, check_params_cb=lambda note: note.level is Level.ERROR) as noted:
+    with qtbot.waitSignal(bridge.noted, check_params_cb=lambda note: note.level is Level.ERROR) as noted:
         play({"print": "a library says"}, {"error": "data.yaml names no classes; add names:"})
     wait_for(qtbot, panel, "data.yaml names no classes; add names:")
     assert noted.args[0].text == "The training of yolo11n on said.json failed: data.yaml names no classes; add names:"
@@ -409,7 +408,7 @@ def test_nothing_is_cut_off_below_the_picture_or_beside_it(qtbot, make_panel, tm
     assert cut_off() == []
     assert (panel.sample.x() > panel.curves.x() > 0) is (width > 760)
     button(panel, "Stop").click()
-    qtbot.waitUntil(lambda: bool(there(panel, "Go on")), timeout=WAIT)
+    qtbot.waitUntil(lambda: bool(there(panel, "Go on")))
     assert cut_off() == []
 
 
@@ -420,7 +419,7 @@ def test_the_button_that_starts_is_always_there_and_fields_scroll_above_it(qtbot
     font.setPointSizeF(points or font.pointSizeF())
     panel.setFont(font)
     panel.form.more.click()
-    qtbot.waitUntil(lambda: panel.form.lr0.isVisible(), timeout=WAIT)
+    qtbot.waitUntil(lambda: panel.form.lr0.isVisible())
     go = button(panel, "Start training")
     QApplication.processEvents()
     assert go.mapTo(panel, go.rect().bottomLeft()).y() < height
@@ -452,7 +451,7 @@ def test_plots_have_titles_and_sensible_axes_before_and_while_something_is_train
 def test_the_first_screen_leads_to_it(qtbot, window):
     window.docks.panel("Training").hide()
     button(window, "Train a model on pictures of your own…").click()
-    qtbot.waitUntil(lambda: window.training.isVisible(), timeout=WAIT)
+    qtbot.waitUntil(lambda: window.training.isVisible())
     assert field(window, "Dataset").hasFocus()
 
 
@@ -460,10 +459,10 @@ def test_the_first_screen_leads_to_it(qtbot, window):
 def test_a_training_ends_with_the_window(qtbot, window, tmp_path):
     pytest.importorskip("torch")
     window.training.begin("yolo11n.yaml", {"data": str(tmp_path / "data.yaml")})
-    qtbot.waitUntil(lambda: window.training.pid is not None, timeout=WAIT)
+    qtbot.waitUntil(lambda: window.training.pid is not None)
     pid = window.training.pid
     window.close()
     assert window.ended
-    assert window.training.close_down(20)
+    assert window.training.close_down(60)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)

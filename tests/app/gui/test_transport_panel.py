@@ -1,3 +1,4 @@
+import time
 from itertools import pairwise
 
 import pytest
@@ -5,12 +6,18 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QApplication, QLabel, QSlider, QStyle, QStyleOptionSlider, QToolButton
 
-from framehook.app.gui.panels.transport import ACTIONS, TransportBar, in_words
+from framehook.app.gui.panels import transport
+from framehook.app.gui.panels.transport import ACTIONS, SEEK_MS, TransportBar, in_words
 from framehook.app.session.state import Phase
 from framehook.inference.connection import SourceState
 
-from .conftest import WAIT
 from .panel_scenes import FILE, open_and_watch, picture, quick_model, shown, slot, tell, texts
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch):
+    """A jump is waited for as long as a machine may need that does much else."""
+    monkeypatch.setattr(transport, "_PATIENCE", 60.0)
 
 
 @pytest.fixture
@@ -30,13 +37,13 @@ def running(qtbot, make_bridge, actions):
     bridge = make_bridge(model=quick_model())
     bar = shown(qtbot, TransportBar(bridge, actions), 700, 34)
     pictures = open_and_watch(qtbot, bridge, FILE)
-    qtbot.waitUntil(lambda: said(bar).endswith("/ 3:20"), timeout=WAIT)
+    qtbot.waitUntil(lambda: said(bar).endswith("/ 3:20"))
     return bar, bridge, pictures
 
 
 def pause(qtbot, bridge):
     bridge.session.pause()
-    qtbot.waitUntil(lambda: bridge.state.phase is Phase.PAUSED, timeout=WAIT)
+    qtbot.waitUntil(lambda: bridge.state.phase is Phase.PAUSED)
 
 
 def slider(bar):
@@ -100,25 +107,27 @@ def test_a_file_jumps_where_the_groove_is_clicked_also_while_it_is_paused(qtbot,
     bar, bridge, pictures = running
     qtbot.mouseClick(slider(bar), Qt.MouseButton.LeftButton, pos=x_of(bar, 100))
     assert said(bar).startswith(("1:39", "1:40"))
-    qtbot.waitUntil(lambda: 98 < pictures[-1].frame.pts < 110, timeout=WAIT)
+    qtbot.waitUntil(lambda: 98 < pictures[-1].frame.pts < 110)
     pause(qtbot, bridge)
     qtbot.mouseClick(slider(bar), Qt.MouseButton.LeftButton, pos=x_of(bar, 50))
-    qtbot.waitUntil(lambda: 48 < pictures[-1].frame.pts < 52, timeout=WAIT)
-    qtbot.waitUntil(lambda: said(bar).startswith(("0:49", "0:50", "0:51")), timeout=WAIT)
+    qtbot.waitUntil(lambda: 48 < pictures[-1].frame.pts < 52)
+    qtbot.waitUntil(lambda: said(bar).startswith(("0:49", "0:50", "0:51")))
 
 
 def test_dragging_asks_for_few_jumps_the_last_always_and_nothing_moves_the_handle_meanwhile(qtbot, running):
     bar, _, pictures = running
     handle = slider(bar)
+    begin = time.monotonic()
     qtbot.mousePress(handle, Qt.MouseButton.LeftButton, pos=x_of(bar, 5))
     for seconds in range(6, 180):
         qtbot.mouseMove(handle, x_of(bar, seconds))
         qtbot.wait(2)
         assert handle.sliderPosition() == pytest.approx(seconds * 1000, abs=1500)
+    few = (time.monotonic() - begin) / (0.9 * SEEK_MS / 1000) + 3  # timers may be early by a twentieth
     qtbot.mouseRelease(handle, Qt.MouseButton.LeftButton, pos=x_of(bar, 179))
-    qtbot.waitUntil(lambda: 177 < pictures[-1].frame.pts < 190, timeout=WAIT)
-    assert 1 < len({each.frame.segment for each in pictures}) < 60
-    assert pictures[-1].frame.segment < 60
+    qtbot.waitUntil(lambda: 177 < pictures[-1].frame.pts < 190)
+    assert 1 < len({each.frame.segment for each in pictures}) <= few
+    assert pictures[-1].frame.segment <= few < 174
 
 
 def test_pictures_of_before_the_jump_do_not_take_the_handle_back(qtbot, bridge, bar):
@@ -131,10 +140,11 @@ def test_pictures_of_before_the_jump_do_not_take_the_handle_back(qtbot, bridge, 
     assert slider(bar).value() == 108_000
 
 
-def test_a_jump_that_leads_nowhere_is_not_waited_for(qtbot, bridge, bar):
+def test_a_jump_that_leads_nowhere_is_not_waited_for(qtbot, bridge, bar, monkeypatch):
+    monkeypatch.setattr(transport, "_PATIENCE", 0.1)
     bridge.picture_ready.emit(picture(at=5))
     qtbot.mouseClick(slider(bar), Qt.MouseButton.LeftButton, pos=x_of(bar, 110))
-    qtbot.wait(1100)
+    qtbot.wait(150)
     bridge.picture_ready.emit(picture(at=6.5))
     assert slider(bar).value() == 6_500
 
@@ -147,12 +157,12 @@ def test_arrow_keys_go_five_seconds(qtbot, running):
         qtbot.keyClick(slider(bar), key)
         assert slider(bar).value() == pytest.approx(seconds * 1000, abs=200)
         if seconds < 200:
-            qtbot.waitUntil(lambda seconds=seconds: abs(pictures[-1].frame.pts - seconds) < 0.2, timeout=WAIT)
+            qtbot.waitUntil(lambda seconds=seconds: abs(pictures[-1].frame.pts - seconds) < 0.2)
 
 
 def test_playing_asks_for_no_jumps(qtbot, running):
     bar, _, pictures = running
-    qtbot.waitUntil(lambda: pictures[-1].frame.pts > 0.5 and slider(bar).value() > 500, timeout=WAIT)
+    qtbot.waitUntil(lambda: pictures[-1].frame.pts > 0.5 and slider(bar).value() > 500)
     assert pictures[-1].frame.segment == pictures[0].frame.segment
 
 
@@ -195,15 +205,15 @@ def test_the_slot_that_is_looked_at_is_shown(bridge, bar):
 def test_of_several_files_the_one_that_is_looked_at_jumps(qtbot, running):
     bar, bridge, pictures = running
     bridge.session.open("testsrc:160x120@30:3000", add=True)
-    qtbot.waitUntil(lambda: len(bridge.state.slots) == 2, timeout=WAIT)
+    qtbot.waitUntil(lambda: len(bridge.state.slots) == 2)
     bar.show_slot(bridge.state.slots[1].key)
-    qtbot.waitUntil(lambda: pictures[-1].frame.size == (160, 120), timeout=WAIT)
+    qtbot.waitUntil(lambda: pictures[-1].frame.size == (160, 120))
     qtbot.mouseClick(slider(bar), Qt.MouseButton.LeftButton, pos=x_of(bar, 50))
 
     def newest(width):
         return next(each.frame.pts for each in reversed(pictures) if each.frame.size[0] == width)
 
-    qtbot.waitUntil(lambda: newest(160) > 48, timeout=WAIT)
+    qtbot.waitUntil(lambda: newest(160) > 48)
     assert newest(320) < 48
     bar.show_slot(bridge.state.slots[0].key)
-    qtbot.waitUntil(lambda: said(bar).endswith("/ 3:20") and slider(bar).value() < 48_000, timeout=WAIT)
+    qtbot.waitUntil(lambda: said(bar).endswith("/ 3:20") and slider(bar).value() < 48_000)

@@ -23,7 +23,6 @@ from framehook.inference.callbacks import Overlay, Tracking
 from framehook.inference.callbacks.overlay import LAYERS
 from framehook.inference.callbacks.tracking import tracker_names
 
-from .conftest import WAIT
 from .panel_scenes import FILE, NAMES, open_and_watch, quick_model, shown, texts
 
 ALL_SHOWN = {"keep_unconfirmed": True}
@@ -32,7 +31,7 @@ ALL_SHOWN = {"keep_unconfirmed": True}
 @pytest.fixture
 def bridge(qtbot, make_bridge):
     bridge = make_bridge(model=quick_model())
-    qtbot.waitUntil(lambda: bridge.state.model is not None, timeout=WAIT)
+    qtbot.waitUntil(lambda: bridge.state.model is not None)
     return bridge
 
 
@@ -115,13 +114,13 @@ def test_the_slider_and_the_box_change_the_confidence_and_follow_each_other(qtbo
     slider.setFocus()
     qtbot.keyClick(slider, Qt.Key.Key_Right)
     assert box.value() == 0.26
-    qtbot.waitUntil(lambda: options(bridge).conf == 0.26, timeout=WAIT)
+    qtbot.waitUntil(lambda: options(bridge).conf == 0.26)
     box.selectAll()
     qtbot.keyClicks(box, ".413")
     assert slider.value() == 26
     qtbot.keyClick(box, Qt.Key.Key_Return)
     assert slider.value() == 41
-    qtbot.waitUntil(lambda: options(bridge).conf == 0.413, timeout=WAIT)
+    qtbot.waitUntil(lambda: options(bridge).conf == 0.413)
     assert box.value() == 0.413
 
 
@@ -129,8 +128,8 @@ def test_a_slider_that_is_dragged_does_not_flood_the_session_and_ends_where_it_w
     slider = part(panel, QSlider, "Overlap (IoU) slider")
     for value in range(70, 0, -1):
         slider.setValue(value)
-    qtbot.waitUntil(lambda: options(bridge).iou == 0.01, timeout=WAIT)
-    qtbot.waitUntil(lambda: updates[-1].iou == 0.01, timeout=WAIT)
+    qtbot.waitUntil(lambda: options(bridge).iou == 0.01)
+    qtbot.waitUntil(lambda: updates[-1].iou == 0.01)
     assert len(updates) < 20
     assert slider.value() == 1
 
@@ -139,7 +138,7 @@ def test_what_is_changed_elsewhere_is_shown_and_not_told_back(qtbot, bridge, pan
     bridge.session.update(
         conf=0.1234567, max_det=12, classes=["dog"], tracker="sort", overlay="trails,blur", pace="max", vid_stride=3
     )
-    qtbot.waitUntil(lambda: part(panel, QSpinBox, "Most objects").value() == 12, timeout=WAIT)
+    qtbot.waitUntil(lambda: part(panel, QSpinBox, "Most objects").value() == 12)
     assert part(panel, QDoubleSpinBox, "Confidence").value() == 0.123
     assert part(panel, QSlider, "Confidence slider").value() == 12
     assert part(panel, QComboBox, "Tracker").currentText() == "sort"
@@ -158,28 +157,28 @@ def test_typing_is_not_disturbed_by_what_the_session_tells_meanwhile(qtbot, brid
     box.selectAll()
     qtbot.keyClicks(box, "0.6")
     bridge.session.update(max_det=77)
-    qtbot.waitUntil(lambda: part(panel, QSpinBox, "Most objects").value() == 77, timeout=WAIT)
+    qtbot.waitUntil(lambda: part(panel, QSpinBox, "Most objects").value() == 77)
     qtbot.keyClicks(box, "5")
     qtbot.keyClick(box, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: options(bridge).conf == 0.65, timeout=WAIT)
+    qtbot.waitUntil(lambda: options(bridge).conf == 0.65)
 
 
 def test_the_confidence_is_nudged_within_its_range(qtbot, bridge, panel):
     panel.nudge_confidence(0.05)
     panel.nudge_confidence(0.05)
     assert part(panel, QDoubleSpinBox, "Confidence").value() == 0.35
-    qtbot.waitUntil(lambda: options(bridge).conf == 0.35, timeout=WAIT)
+    qtbot.waitUntil(lambda: options(bridge).conf == 0.35)
     for _ in range(9):
         panel.nudge_confidence(-0.05)
-    qtbot.waitUntil(lambda: options(bridge).conf == 0, timeout=WAIT)
+    qtbot.waitUntil(lambda: options(bridge).conf == 0)
 
 
 def test_classes_are_ticked_one_by_one(qtbot, bridge, panel):
     tick(qtbot, panel, "dog")
-    qtbot.waitUntil(lambda: options(bridge).classes == ("person", "wine glass", "car"), timeout=WAIT)
+    qtbot.waitUntil(lambda: options(bridge).classes == ("person", "wine glass", "car"))
     assert "3 of 4 classes" in texts(panel, QLabel)
     tick(qtbot, panel, "dog")
-    qtbot.waitUntil(lambda: options(bridge).classes is None, timeout=WAIT)
+    qtbot.waitUntil(lambda: options(bridge).classes is None)
     assert "All 4 classes" in texts(panel, QLabel)
 
 
@@ -187,7 +186,7 @@ def test_a_list_of_one_class_is_one_row_high(qtbot, make_bridge):
     bridge = make_bridge(model=quick_model({0: "person"}))
     open_and_watch(qtbot, bridge)
     panel = shown(qtbot, TuningPanel(bridge))
-    qtbot.waitUntil(lambda: "All of 1 class" in texts(panel, QLabel), timeout=WAIT)
+    qtbot.waitUntil(lambda: "All of 1 class" in texts(panel, QLabel))
     classes = part(panel, QListWidget, "Classes")
     row = classes.visualItemRect(classes.item(0))
     assert (row.top(), row.height()) == (0, classes.viewport().height())
@@ -196,12 +195,12 @@ def test_a_list_of_one_class_is_one_row_high(qtbot, make_bridge):
 def test_to_pause_moves_nothing(qtbot, bridge, panel):
     open_and_watch(qtbot, bridge)
     slider = panel.conf.slider
-    qtbot.waitUntil(lambda: not panel.hint.text(), timeout=WAIT)
+    qtbot.waitUntil(lambda: not panel.hint.text())
     qtbot.wait(20)  # the layout settles
     before = slider.mapTo(panel, slider.rect().topLeft())
     bridge.session.callbacks.add("on_predict_batch_end", lambda predictor: None)  # so that there is something to say
     bridge.session.pause()
-    qtbot.waitUntil(lambda: panel.hint.text().startswith("Paused"), timeout=WAIT)
+    qtbot.waitUntil(lambda: panel.hint.text().startswith("Paused"))
     qtbot.wait(20)
     assert slider.mapTo(panel, slider.rect().topLeft()) == before
 
@@ -210,21 +209,21 @@ def test_all_and_none_tick_what_is_found_by_the_search(qtbot, make_bridge):
     names = {number: f"{kind} {number}" for number, kind in enumerate(["cat", "dog"] * 10)}
     bridge = make_bridge(model=quick_model(names))
     panel = shown(qtbot, TuningPanel(bridge), 320, 900)
-    qtbot.waitUntil(lambda: panel.findChild(QListWidget).count() == 20, timeout=WAIT)
+    qtbot.waitUntil(lambda: panel.findChild(QListWidget).count() == 20)
     press(qtbot, panel, "None")
-    qtbot.waitUntil(lambda: options(bridge).classes == (), timeout=WAIT)
+    qtbot.waitUntil(lambda: options(bridge).classes == ())
     assert "Nothing is looked for." in texts(panel, QLabel)
     qtbot.keyClicks(part(panel, QLineEdit, "Search classes"), "DOG 1")
     press(qtbot, panel, "All")
-    qtbot.waitUntil(lambda: options(bridge).classes == tuple(f"dog {n}" for n in (1, 11, 13, 15, 17, 19)), timeout=WAIT)
+    qtbot.waitUntil(lambda: options(bridge).classes == tuple(f"dog {n}" for n in (1, 11, 13, 15, 17, 19)))
 
 
 def test_classes_that_share_a_name_are_chosen_by_number(qtbot, make_bridge):
     bridge = make_bridge(model=quick_model({0: "cup", 1: "cup", 2: "dog"}))
     panel = shown(qtbot, TuningPanel(bridge), 320, 900)
-    qtbot.waitUntil(lambda: panel.findChild(QListWidget).count() == 3, timeout=WAIT)
+    qtbot.waitUntil(lambda: panel.findChild(QListWidget).count() == 3)
     tick(qtbot, panel, "dog")
-    qtbot.waitUntil(lambda: options(bridge).classes == (0, 1), timeout=WAIT)
+    qtbot.waitUntil(lambda: options(bridge).classes == (0, 1))
     assert ticked(panel) == ["cup", "cup"]
 
 
@@ -246,12 +245,12 @@ def test_every_tracker_can_be_chosen_and_none(qtbot, bridge, panel):
     tracker = part(panel, QComboBox, "Tracker")
     assert [tracker.itemText(place) for place in range(tracker.count())] == ["None", *TRACKERS]
     bridge.session.update(tracker_options={"lost_track_buffer": 60})
-    qtbot.waitUntil(lambda: "With lost_track_buffer=60" in texts(panel, QLabel), timeout=WAIT)
+    qtbot.waitUntil(lambda: "With lost_track_buffer=60" in texts(panel, QLabel))
     tracker.setFocus()
     qtbot.keyClick(tracker, Qt.Key.Key_Down)
-    qtbot.waitUntil(lambda: (options(bridge).tracker, options(bridge).tracker_options) == ("sort", ALL_SHOWN), timeout=WAIT)
+    qtbot.waitUntil(lambda: (options(bridge).tracker, options(bridge).tracker_options) == ("sort", ALL_SHOWN))
     qtbot.keyClick(tracker, Qt.Key.Key_Home)
-    qtbot.waitUntil(lambda: options(bridge).tracker is None, timeout=WAIT)
+    qtbot.waitUntil(lambda: options(bridge).tracker is None)
     assert "Without a tracker objects have no ids, and lines count nothing." in texts(panel, QLabel)
 
 
@@ -267,15 +266,15 @@ def test_layers_of_the_overlay_are_switched_one_by_one(qtbot, bridge, panel):
         box = next(box for box in panel.findChildren(QCheckBox) if box.text() == name)
         box.setFocus()
         qtbot.keyClick(box, Qt.Key.Key_Space)
-    qtbot.waitUntil(lambda: options(bridge).overlay == ("boxes", "confidence", "heatmap"), timeout=WAIT)
+    qtbot.waitUntil(lambda: options(bridge).overlay == ("boxes", "confidence", "heatmap"))
     for name in ("Boxes", "Confidence", "Heat map"):
         next(box for box in panel.findChildren(QCheckBox) if box.text() == name).toggle()
-    qtbot.waitUntil(lambda: options(bridge).overlay is None, timeout=WAIT)
+    qtbot.waitUntil(lambda: options(bridge).overlay is None)
 
 
 def test_trails_without_a_tracker_are_explained(qtbot, bridge, panel):
     bridge.session.update(tracker=None, overlay="trails")
-    qtbot.waitUntil(lambda: "Trails need a tracker." in texts(panel, QLabel), timeout=WAIT)
+    qtbot.waitUntil(lambda: "Trails need a tracker." in texts(panel, QLabel))
 
 
 def test_a_callback_that_counts_instead_is_named(qtbot, bridge, panel):
@@ -297,37 +296,37 @@ def test_the_original_can_be_asked_for(qtbot, panel):
 def test_what_is_chosen_while_it_is_paused_shows_at_once_or_is_said_to_show_later(qtbot, bridge, panel):
     assert "Nothing plays: changes show when it does." in texts(panel, QLabel)
     open_and_watch(qtbot, bridge, FILE)
-    qtbot.waitUntil(lambda: bridge.state.phase is Phase.PLAYING, timeout=WAIT)
+    qtbot.waitUntil(lambda: bridge.state.phase is Phase.PLAYING)
     assert "Nothing plays: changes show when it does." not in texts(panel, QLabel)
     bridge.session.pause()
-    qtbot.waitUntil(lambda: bridge.state.phase is Phase.PAUSED, timeout=WAIT)
+    qtbot.waitUntil(lambda: bridge.state.phase is Phase.PAUSED)
     assert not [text for text in texts(panel, QLabel) if "changes show" in text]
     bridge.session.callbacks.add("on_predict_batch_end", lambda predictor: None)
     bridge.session.play()
-    qtbot.waitUntil(lambda: bridge.state.phase is Phase.PLAYING, timeout=WAIT)
+    qtbot.waitUntil(lambda: bridge.state.phase is Phase.PLAYING)
     bridge.session.pause()
     later = "Paused: changes show with the next frame."
-    qtbot.waitUntil(lambda: later in texts(panel, QLabel), timeout=WAIT)
+    qtbot.waitUntil(lambda: later in texts(panel, QLabel))
 
 
 def test_a_change_is_in_force_in_a_run_that_goes_on(qtbot, bridge, panel):
     pictures = open_and_watch(qtbot, bridge)
-    qtbot.waitUntil(lambda: len(pictures[-1].boxes) == 1, timeout=WAIT)
+    qtbot.waitUntil(lambda: len(pictures[-1].boxes) == 1)
     part(panel, QSlider, "Confidence slider").setValue(95)
-    qtbot.waitUntil(lambda: len(pictures[-1].boxes) == 0, timeout=WAIT)
+    qtbot.waitUntil(lambda: len(pictures[-1].boxes) == 0)
 
 
 def test_playing_as_fast_as_possible_is_for_files(qtbot, bridge, panel):
     open_and_watch(qtbot, bridge, "testsrc:320x240@30:live")
-    qtbot.waitUntil(lambda: not part(panel, QComboBox, "Playback").isEnabled(), timeout=WAIT)
+    qtbot.waitUntil(lambda: not part(panel, QComboBox, "Playback").isEnabled())
 
 
 def test_everything_is_put_back_to_what_it_was_at_first(qtbot, bridge, panel):
     bridge.session.update(conf=0.5, classes=["dog"], tracker=None, overlay=None, pace="max", vid_stride=3, max_det=5, iou=0.1)
-    qtbot.waitUntil(lambda: part(panel, QSpinBox, "Most objects").value() == 5, timeout=WAIT)
+    qtbot.waitUntil(lambda: part(panel, QSpinBox, "Most objects").value() == 5)
     press(qtbot, panel, "Reset to defaults", QPushButton)
     assert options(bridge) == DEFAULTS
-    qtbot.waitUntil(lambda: part(panel, QDoubleSpinBox, "Confidence").value() == 0.25, timeout=WAIT)
+    qtbot.waitUntil(lambda: part(panel, QDoubleSpinBox, "Confidence").value() == 0.25)
     assert ticked(panel) == list(NAMES.values())
 
 

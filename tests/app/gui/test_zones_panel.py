@@ -12,7 +12,6 @@ from framehook.app.session.state import Level
 from framehook.inference.boxes import Boxes
 from framehook.inference.callbacks.drawing import PALETTE
 
-from .conftest import WAIT
 from .panel_scenes import LIVE, open_and_watch, quick_model, shown, texts
 
 DOOR = ((0.1, 0.5), (0.9, 0.5))
@@ -59,7 +58,7 @@ def names(panel):
 
 def place(qtbot, bridge, panel, key, **zones):
     bridge.session.set_zones(key, zones)
-    qtbot.waitUntil(lambda: names(panel) == list(zones), timeout=WAIT)
+    qtbot.waitUntil(lambda: names(panel) == list(zones))
 
 
 def press(qtbot, panel, text):
@@ -89,8 +88,8 @@ def test_zones_stand_in_their_order_and_colour(qtbot, bridge, panel, key):
 
 def test_counts_follow_what_goes_by(qtbot, bridge, panel, key):
     place(qtbot, bridge, panel, key, door=DOOR, yard=YARD)
-    qtbot.waitUntil(lambda: items(panel)[0].text(1) not in ("", "0 in, 0 out"), timeout=WAIT)
-    qtbot.waitUntil(lambda: items(panel)[1].text(1) == "1 inside, 1 entered", timeout=WAIT)
+    qtbot.waitUntil(lambda: items(panel)[0].text(1) not in ("", "0 in, 0 out"))
+    qtbot.waitUntil(lambda: items(panel)[1].text(1) == "1 inside, 1 entered")
     yard = items(panel)[1]
     assert [(yard.child(row).text(0), yard.child(row).text(1)) for row in range(yard.childCount())] == [
         ("Most at once", "1"),
@@ -109,7 +108,7 @@ def test_lines_and_areas_are_asked_for(qtbot, panel):
 def rename(qtbot, panel, old, new):
     select(panel, old)
     tree(panel).setFocus()
-    qtbot.waitUntil(tree(panel).hasFocus, timeout=WAIT)
+    qtbot.waitUntil(tree(panel).hasFocus)
     qtbot.keyClick(tree(panel), Qt.Key.Key_F2)
     editor = tree(panel).findChild(QLineEdit)
     editor.selectAll()
@@ -120,7 +119,7 @@ def rename(qtbot, panel, old, new):
 def test_a_zone_is_renamed_and_keeps_its_place(qtbot, bridge, panel, key):
     place(qtbot, bridge, panel, key, door=DOOR, yard=YARD)
     rename(qtbot, panel, "door", "gate")
-    qtbot.waitUntil(lambda: bridge.state.zones.get(key) == {"gate": DOOR, "yard": YARD}, timeout=WAIT)
+    qtbot.waitUntil(lambda: bridge.state.zones.get(key) == {"gate": DOOR, "yard": YARD})
     assert names(panel) == ["gate", "yard"]
     assert list(bridge.state.zones[key]) == ["gate", "yard"]
     assert [item.text(0) for item in tree(panel).selectedItems()] == ["gate"]
@@ -135,7 +134,7 @@ def test_a_name_that_is_taken_or_empty_is_not_given(qtbot, bridge, panel, key, n
     assert names(panel) == ["door", "yard"]
     assert bridge.session.state.zones[key] == {"door": DOOR, "yard": YARD}
     if name == "yard":
-        qtbot.waitUntil(lambda: any("a zone 'yard' already" in note.text for note in notes), timeout=WAIT)
+        qtbot.waitUntil(lambda: any("a zone 'yard' already" in note.text for note in notes))
         assert [note.level for note in notes if "'yard'" in note.text] == [Level.WARNING]
 
 
@@ -143,27 +142,27 @@ def test_a_zone_is_deleted_by_key_and_by_button(qtbot, bridge, panel, key):
     place(qtbot, bridge, panel, key, door=DOOR, yard=YARD)
     select(panel, "door")
     tree(panel).setFocus()
-    qtbot.waitUntil(tree(panel).hasFocus, timeout=WAIT)
+    qtbot.waitUntil(tree(panel).hasFocus)
     qtbot.keyClick(tree(panel), Qt.Key.Key_Delete)
-    qtbot.waitUntil(lambda: names(panel) == ["yard"], timeout=WAIT)
+    qtbot.waitUntil(lambda: names(panel) == ["yard"])
     select(panel, "yard")
     press(qtbot, panel, "Delete")
-    qtbot.waitUntil(lambda: names(panel) == [], timeout=WAIT)
+    qtbot.waitUntil(lambda: names(panel) == [])
     assert bridge.session.state.zones[key] == {}
 
 
 def test_counts_begin_anew(qtbot, bridge, panel, key):
     place(qtbot, bridge, panel, key, door=DOOR)
-    qtbot.waitUntil(lambda: items(panel)[0].text(1) not in ("", "0 in, 0 out"), timeout=WAIT)
+    qtbot.waitUntil(lambda: items(panel)[0].text(1) not in ("", "0 in, 0 out"))
     bridge.session.pause()
-    qtbot.waitUntil(lambda: bridge.state.phase.value == "paused", timeout=WAIT)
+    qtbot.waitUntil(lambda: bridge.state.phase.value == "paused")
     press(qtbot, panel, "Reset counts")
     assert items(panel)[0].text(1) == "0 in, 0 out"
 
 
 def test_counts_are_copied_as_json_and_csv(qtbot, bridge, panel, key):
     place(qtbot, bridge, panel, key, door=DOOR, yard=YARD)
-    qtbot.waitUntil(lambda: items(panel)[1].text(1) == "1 inside, 1 entered", timeout=WAIT)
+    qtbot.waitUntil(lambda: items(panel)[1].text(1) == "1 inside, 1 entered")
     (button,) = [button for button in panel.findChildren(QToolButton) if button.text() == "Copy"]
     as_csv, as_json = button.menu().actions()
     as_json.trigger()
@@ -178,21 +177,21 @@ def test_counts_are_copied_as_json_and_csv(qtbot, bridge, panel, key):
 
 def test_the_zones_of_the_slot_that_is_looked_at_are_shown(qtbot, bridge, panel, key):
     bridge.session.open("testsrc:160x120@30:live", add=True)
-    qtbot.waitUntil(lambda: len(bridge.state.slots) == 2, timeout=WAIT)
+    qtbot.waitUntil(lambda: len(bridge.state.slots) == 2)
     other = bridge.state.slots[1].key
     bridge.session.set_zones(other, {"there": YARD})
     place(qtbot, bridge, panel, key, here=DOOR)
     panel.show_slot(other)
     assert names(panel) == ["there"]
     bridge.session.close_slot(other)
-    qtbot.waitUntil(lambda: names(panel) == ["here"], timeout=WAIT)
+    qtbot.waitUntil(lambda: names(panel) == ["here"])
 
 
 def test_an_opened_zone_stays_open_and_selected_while_it_counts(qtbot, bridge, panel, key):
     place(qtbot, bridge, panel, key, yard=YARD)
-    qtbot.waitUntil(lambda: items(panel)[0].childCount() == 2, timeout=WAIT)
+    qtbot.waitUntil(lambda: items(panel)[0].childCount() == 2)
     select(panel, "yard").setExpanded(True)
     bridge.session.set_zones(key, {"yard": YARD, "door": DOOR})
-    qtbot.waitUntil(lambda: names(panel) == ["yard", "door"], timeout=WAIT)
+    qtbot.waitUntil(lambda: names(panel) == ["yard", "door"])
     assert items(panel)[0].isExpanded()
     assert [item.text(0) for item in tree(panel).selectedItems()] == ["yard"]

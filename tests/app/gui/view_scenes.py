@@ -4,7 +4,7 @@ import time
 from collections import namedtuple
 
 import numpy as np
-from PyQt6.QtCore import QPoint, QPointF, Qt
+from PyQt6.QtCore import QEventLoop, QPoint, QPointF, Qt, QTimer
 from PyQt6.QtGui import QImage, QWheelEvent
 from PyQt6.QtWidgets import QApplication
 
@@ -62,10 +62,11 @@ def result(pixels, *things, key="1", index=0, segment=0, at=None, zones=None):
 def until(condition):
     """Let Qt work until something is so."""
     deadline = time.monotonic() + WAIT / 1000
+    pulse = QTimer()  # for what comes to be so without an event
+    pulse.start(10)
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
-        QApplication.processEvents()
-        time.sleep(0.001)
+        QApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
 
 
 def shown(bridge, view, shown):

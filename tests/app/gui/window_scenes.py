@@ -10,7 +10,7 @@ from framehook.app.gui.message_bar import MessageBar
 from framehook.app.gui.panels.transport import TransportBar
 from framehook.app.gui.view import SourceView
 
-from .view_scenes import seen, until
+from .view_scenes import seen, settled, until
 
 FILE = "testsrc:320x240@30:6000"
 LIVE = "testsrc:320x240@30:live"
@@ -18,7 +18,8 @@ LEFT = Qt.MouseButton.LeftButton
 
 
 def press(window, name, number=0):
-    """Press the keys of an action, where the keyboard is."""
+    """Press the keys of an action, where the keyboard is, once it can be done."""
+    until(lambda: can(window, name))
     press_keys(window, window.actions_by_name[name].shortcuts()[number])
 
 
@@ -45,6 +46,18 @@ def open_source(window, *specs):
     until(lambda: len(views(window)) == len(specs))
     until(lambda: len(window.bridge.session.figures().slots) >= len(specs))
     until(lambda: all(each.shown for each in window.bridge.session.figures().slots.values()))
+
+
+def hold(window):
+    """Pause the file that is shown, and return its view once it stands: a frame under way at a pause comes before a jump's."""
+    view, session = views(window)[0], window.bridge.session
+    press(window, "play_pause")
+    until(lambda: status(window).startswith("Paused"))
+    before = session.renderer.last(view.key).frame.segment
+    session.seek(2.0, view.key)
+    until(lambda: view.picture is not None and view.picture.result.frame.segment > before)
+    settled(window.bridge, view)
+    return view
 
 
 def views(window):
@@ -105,6 +118,12 @@ def objects(window):
     """The rows of the objects table, as texts."""
     model = window.docks.panel("Objects").widget().findChild(QTableView).model()
     return [[model.index(row, column).data() or "" for column in range(model.columnCount())] for row in range(model.rowCount())]
+
+
+def is_tracked(window):
+    """Whether the first of the objects has an id: a tracker is sure of what it sees from the second frame on."""
+    rows = objects(window)
+    return bool(rows) and rows[0][1].isdigit()
 
 
 def notes(window):

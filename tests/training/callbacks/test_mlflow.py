@@ -77,10 +77,10 @@ def test_a_run_that_is_gone_is_begun_anew(store, client, tmp_path):
 
 
 def test_a_server_that_is_not_there_is_told_once_and_holds_nothing_up(tmp_path, caplog):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with socket.socket() as taken, caplog.at_level(logging.WARNING, "framehook"):
+        taken.bind(("127.0.0.1", 0))  # and nobody listens there
         port = taken.getsockname()[1]
-    tracker = MLflow(f"http://someone:secret@127.0.0.1:{port}", experiment="none")
-    with caplog.at_level(logging.WARNING, "framehook"):
+        tracker = MLflow(f"http://someone:secret@127.0.0.1:{port}", experiment="none")
         trainer = Driven(tmp_path, [tracker], epochs=3).run()
     assert trainer.epoch == 2
     [told] = [record.message for record in caplog.records if record.name == "framehook"]
@@ -90,12 +90,12 @@ def test_a_server_that_is_not_there_is_told_once_and_holds_nothing_up(tmp_path, 
 @pytest.mark.leaves_threads  # until what it waits for is gone
 def test_a_server_that_does_not_answer_does_not_hold_up_the_end_for_ever(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(module, "CLOSING_SECONDS", 0.2)
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "3600")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with socket.create_server(("127.0.0.1", 0)) as silent, caplog.at_level(logging.WARNING, "framehook"):
         began = time.monotonic()
         Driven(tmp_path, [MLflow(f"http://127.0.0.1:{silent.getsockname()[1]}")], epochs=20).run()
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 300
     [told] = [record.message for record in caplog.records if record.name == "framehook"]
     assert told == "MLflow cannot be logged to: no answer for 0 s; the training goes on without it"
 

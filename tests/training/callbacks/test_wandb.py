@@ -16,6 +16,8 @@ wandb = pytest.importorskip("wandb")
 def _nothing_set(monkeypatch):
     for name in ("WANDB_MODE", "WANDB_DIR", "WANDB_PROJECT"):
         monkeypatch.delenv(name, raising=False)
+    for name in ("WANDB_X_SERVICE_WAIT", "WANDB_INIT_TIMEOUT"):  # for its process, on a machine with much else to do
+        monkeypatch.setenv(name, "300")
     yield
     wandb.teardown()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -13,7 +14,7 @@ import urllib.request
 from pathlib import Path
 from typing import Final
 
-PATIENCE: Final = 180.0
+PATIENCE: Final = 300.0
 """Seconds that it may take to start, on a machine with much else to do; it takes about five."""
 
 
@@ -21,7 +22,7 @@ class MlflowServer:
     """The server; `start` and `kill` it as often as you like."""
 
     def __init__(self, folder: Path) -> None:
-        self.port = free_port()
+        self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.files = folder / "files"
         self._folder = folder
@@ -59,8 +60,10 @@ class MlflowServer:
             self._process = None
 
 
-def free_port() -> int:
-    """A port of this computer at which nothing listens."""
-    with socket.socket() as opened:
-        opened.bind(("127.0.0.1", 0))
-        return int(opened.getsockname()[1])
+def _free_port() -> int:
+    """A port at which nothing listens, also while the server is away: none of those that are given to whoever asks for any."""
+    for port in random.sample(range(20_000, 32_000), 100):
+        with socket.socket() as opened, contextlib.suppress(OSError):
+            opened.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no port is free")

@@ -1,8 +1,8 @@
 """Sessions on a real `mlflow server`; all of these are in one file, as it takes seconds to start."""
 
 import logging
-import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +17,9 @@ from framehook import Model
 from framehook.inference.callbacks import Callbacks
 from framehook.inference.errors import CallbackError, OptionError, TrainingError
 from framehook.training.callbacks.remote import RemoteSession, UsageEvents, send_left
+from framehook.training.callbacks.remote import session as session_module
+from framehook.training.callbacks.remote import usage as usage_module
+from framehook.training.callbacks.remote.__main__ import main as send_left_command
 from framehook.training.callbacks.remote.facts import private_texts, texts
 from framehook.training.callbacks.remote.lock import FolderLock
 from framehook.training.data.description import DataSpec
@@ -26,13 +29,14 @@ pytest.importorskip("torch")
 pytest.importorskip("mlflow.server")
 pytest.importorskip("sqlalchemy")
 
-from .mlflow_server import MlflowServer, free_port
+from .mlflow_server import MlflowServer
 from .trainings import Training, fitness_of
 
 # MLflow's own, in its client.
 pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.filterwarnings("ignore::FutureWarning")]
 
-LONG = 120.0
+LONG = 300.0
+"""Seconds to wait for what must come; a machine with much else to do may hold any process up."""
 ROOT = Path(__file__).resolve().parents[4]
 
 
@@ -52,8 +56,23 @@ def server(started):
 
 @pytest.fixture
 def nowhere():
-    """Address at which no server is."""
-    return f"http://127.0.0.1:{free_port()}"
+    """Address at which no server is, nor comes to be: its port is taken."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+def session_on(server, **options):
+    """A session that waits for the server as long as it takes."""
+    return RemoteSession(server.url, wait=LONG, timeout=LONG, **options)
+
+
+def until(condition):
+    """Wait for it."""
+    deadline = time.monotonic() + LONG
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 class Seen:
@@ -178,20 +197,15 @@ def test_what_another_process_sends_is_left_to_it(nowhere, tmp_path, caplog):
 
 def test_a_training_is_on_the_server_with_all_that_belongs_to_it(server, tmp_path, caplog):
     caplog.set_level(logging.INFO)
-    session = RemoteSession(server.url, experiment="whole", checkpoints_every=0, heartbeat=0.1, wait=LONG)
+    session = session_on(server, experiment="whole", checkpoints_every=0, heartbeat=0.1)
     training = Training(tmp_path / "train7", session, epochs=6, data="http://me:hunter2@host/shapes.yaml")
-    beats = []
-    deadline = time.monotonic() + LONG
 
     def wait_for_heartbeat(epoch):
-        while epoch == 2 and not beats:
-            time.sleep(0.05)
-            beats.extend(each for each in [Seen(server, "whole").run.data.tags.get("framehook.heartbeat")] if each)
+        if epoch == 2:
+            until(lambda: Seen(server, "whole").run.data.tags.get("framehook.heartbeat"))
 
     training.callbacks.fire("on_pretrain_routine_start", training)
-    while session.status.run is None:  # it is made at once, and not when there is something to say
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: session.status.run)  # it is made at once, and not when there is something to say
     training.run(wait_for_heartbeat)  # it goes on with the session that is there
     seen = Seen(server, "whole")
     assert (seen.run.info.run_name, seen.run.info.status) == ("train7", "FINISHED")
@@ -214,7 +228,7 @@ def test_a_training_is_on_the_server_with_all_that_belongs_to_it(server, tmp_pat
 
 
 def test_checkpoints_are_sent_at_most_once_in_an_interval_and_the_final_model_always(server, tmp_path):
-    session = RemoteSession(server.url, experiment="seldom", checkpoints_every=3600, wait=LONG)
+    session = session_on(server, experiment="seldom", checkpoints_every=3600)
     training = Training(tmp_path / "train", session, epochs=3)
     training.run()
     seen = Seen(server, "seldom")
@@ -224,14 +238,16 @@ def test_checkpoints_are_sent_at_most_once_in_an_interval_and_the_final_model_al
 
 
 @pytest.mark.parametrize(("error", "status"), [(RuntimeError("out of luck"), "FAILED"), (KeyboardInterrupt(), "KILLED")])
-def test_how_a_training_ended_is_told(server, tmp_path, error, status):
+def test_how_a_training_ended_is_told(server, tmp_path, monkeypatch, error, status):
+    monkeypatch.setattr(session_module, "WAIT_AFTER_ERROR", LONG)
+
     def fail(epoch):
         if epoch == 1:
             raise error
 
     name = f"ended {status}"
     with pytest.raises(type(error)):
-        Training(tmp_path, RemoteSession(server.url, experiment=name), epochs=5).run(fail)
+        Training(tmp_path, session_on(server, experiment=name), epochs=5).run(fail)
     seen = Seen(server, name)
     assert seen.run.info.status == status
     assert list(seen.history("fitness")) == [1, 2]
@@ -240,19 +256,19 @@ def test_how_a_training_ended_is_told(server, tmp_path, error, status):
 
 def test_a_server_killed_for_half_of_the_epochs_misses_nothing(server, tmp_path, caplog):
     caplog.set_level(logging.INFO)
-    session = RemoteSession(server.url, experiment="killed", checkpoints_every=0.2, metrics_every=0.1, wait=LONG)
+    session = session_on(server, experiment="killed", checkpoints_every=0.2, metrics_every=0.1)
 
     def trouble(epoch):
-        time.sleep(0.02)
         if epoch == 9:
+            until(lambda: session.status.sent)
             server.kill()
         elif epoch == 29:
+            until(lambda: session.status.failures)
             server.start()
             server.wait()
 
     training = Training(tmp_path / "train", session, epochs=40)
     training.run(trouble)
-    assert session.status.failures > 0
     assert (session.status.waiting, session.status.refused, session.status.dropped) == (0, 0, 0)
     seen = Seen(server, "killed")
     assert seen.run.info.status == "FINISHED"
@@ -264,9 +280,9 @@ def test_a_server_killed_for_half_of_the_epochs_misses_nothing(server, tmp_path,
 
 def test_a_resumed_training_goes_on_in_its_run_and_sends_what_was_left(server, nowhere, tmp_path):
     Training(tmp_path, RemoteSession(nowhere, experiment="resumed", wait=0), epochs=3).run()
-    first = RemoteSession(server.url, experiment="resumed", wait=LONG)
+    first = session_on(server, experiment="resumed")
     Training(tmp_path, first, epochs=5, start_epoch=3).run()
-    second = RemoteSession(server.url, experiment="resumed", wait=LONG)
+    second = session_on(server, experiment="resumed")
     Training(tmp_path, second, epochs=7, start_epoch=5, batch=3).run()
     assert first.status.run == second.status.run
     seen = Seen(server, "resumed")
@@ -275,7 +291,7 @@ def test_a_resumed_training_goes_on_in_its_run_and_sends_what_was_left(server, n
     assert seen.run.data.params["epochs"] == "3"  # as it was begun
 
 
-def test_what_a_killed_process_left_is_sent_by_the_command(server, nowhere, tmp_path):
+def test_what_a_killed_process_left_is_sent_by_the_command(server, nowhere, tmp_path, monkeypatch, capsys):
     program = f"""
 import os, signal
 from pathlib import Path
@@ -288,12 +304,12 @@ training.run(lambda epoch: epoch == 4 and os.kill(os.getpid(), signal.SIGKILL))
     done = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parent, timeout=LONG, check=False)
     assert done.returncode == -signal.SIGKILL
     command = [sys.executable, "-m", "framehook.training.callbacks.remote", str(tmp_path / "train")]
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": "http://127.0.0.1:1"}  # which is another server
-    away = subprocess.run(
-        [*command, "--wait", "0.1"], capture_output=True, text=True, timeout=LONG, env=environment, check=False
-    )
-    assert (away.returncode, away.stdout.strip()) == (1, f"{tmp_path / 'train'}: 0 sent to {nowhere[7:]}, 8 left")
-    sent = subprocess.run([*command, "--url", server.url], capture_output=True, text=True, timeout=LONG, check=True)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")  # which is another server
+    monkeypatch.setattr(sys, "argv", [*command[2:], "--wait", "0.1"])
+    assert send_left_command() == 1
+    assert capsys.readouterr().out.strip() == f"{tmp_path / 'train'}: 0 sent to {nowhere[7:]}, 8 left"
+    command += ["--url", server.url, "--wait", str(LONG)]
+    sent = subprocess.run(command, capture_output=True, text=True, timeout=LONG, check=True)
     assert sent.stdout.strip() == f"{tmp_path / 'train'}: 8 sent to {server.url[7:]}"
     seen = Seen(server, "left")
     assert seen.history("fitness") == fitnesses(range(5))
@@ -306,7 +322,7 @@ def test_a_session_goes_on_in_a_run_that_is_there_already(server, tmp_path):
 
     client = MlflowClient(tracking_uri=server.url)
     run = client.create_run(client.create_experiment("mine")).info.run_id
-    session = RemoteSession(server.url, run=run, wait=LONG)
+    session = session_on(server, run=run)
     Training(tmp_path, session, epochs=2).run()
     assert session.status.run == run
     assert Seen(server, "mine").history("fitness") == fitnesses(range(2))
@@ -318,7 +334,7 @@ def test_what_the_server_refuses_is_put_aside_and_holds_up_nothing(server, tmp_p
     client = MlflowClient(tracking_uri=server.url)
     run = client.create_run(client.create_experiment("refusing")).info.run_id
     client.log_param(run, "epochs", "1000")  # and a parameter cannot be changed
-    session = RemoteSession(server.url, run=run, wait=LONG)
+    session = session_on(server, run=run)
     Training(tmp_path, session, epochs=2).run()
     assert (session.status.refused, session.status.waiting) == (1, 0)
     assert "Changing param values is not allowed" in caplog.text
@@ -329,7 +345,7 @@ def test_what_the_server_refuses_is_put_aside_and_holds_up_nothing(server, tmp_p
 def test_a_real_training_is_on_the_server(server, example, tiny_net, tmp_path):
     from framehook.training.trainer import Trainer
 
-    session = RemoteSession(server.url, experiment="real", wait=LONG)
+    session = session_on(server, experiment="real")
     callbacks = Callbacks()
     callbacks.add(session)
     options = {
@@ -356,8 +372,15 @@ def test_a_real_training_is_on_the_server(server, example, tiny_net, tmp_path):
 # Usage events ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def _patient_usage(monkeypatch):
+    """The end of a run waits for its event to be sent as long as it takes."""
+    monkeypatch.setattr(usage_module, "WAIT", LONG)
+
+
+@pytest.mark.usefixtures("_patient_usage")
 def test_usage_events_tell_options_and_device_and_no_folders(server, tmp_path):
-    usage = UsageEvents(server.url, experiment="usage", folder=tmp_path / "usage")
+    usage = UsageEvents(server.url, timeout=LONG, experiment="usage", folder=tmp_path / "usage")
     model = Model()
     model.callbacks.add(usage)
     model.predict(np.zeros((64, 64, 3), np.uint8), conf=0.4, save_dir=tmp_path / "secret" / "runs")
@@ -377,9 +400,10 @@ def test_usage_events_tell_options_and_device_and_no_folders(server, tmp_path):
     assert not list((tmp_path / "usage").glob("*.json"))
 
 
+@pytest.mark.usefixtures("_patient_usage")
 def test_usage_events_that_could_not_be_sent_go_with_a_later_one(server, nowhere, tmp_path):
     for url, left in ((nowhere, 1), (nowhere, 2), (server.url, 0)):
-        usage = UsageEvents(url, experiment="later usage", folder=tmp_path)
+        usage = UsageEvents(url, experiment="later usage", folder=tmp_path, timeout=LONG)
         engine = SimpleNamespace(args=ValOptions(), device="cpu")
         usage.on_export_start(engine)
         usage.on_export_end(engine)
