@@ -8,24 +8,21 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-import cv2
 import numpy as np
 
 from framehook.app.session.buffers import BufferPool
 from framehook.app.session.painting import PaintMeter
 from framehook.app.session.picture import Picture, Region, Viewport
 from framehook.app.session.placement import Placement
+from framehook.app.session.scaling import Scaler
 from framehook.app.session.state import PaintFigures
 from framehook.inference.errors import one_line
-from framehook.inference.result import Image, Result
+from framehook.inference.result import Result
 
 LARGE_PIXELS: Final = 4.0
 """Device pixels per pixel of the frame from which on the pixels of a zoomed frame are shown as squares: for looking closely."""
-BARELY: Final = 0.85
-"""Above this scale, which shrinks hardly, the mean of areas is slow (19 ms for 1080p where cubic interpolation takes 3), and
-farther from the ideal (Lanczos), too."""
 
 _log = logging.getLogger("framehook")
 
@@ -114,7 +111,7 @@ class Renderer:
                 return
             slot.viewport = viewport
             if viewport is None:
-                slot.scaled = None
+                slot.scaler = Scaler()  # which holds no buffers
                 self._look_away(key, slot)
                 if slot.turn is None:
                     del self._slots[key]  # a view may go later than its slot
@@ -244,14 +241,16 @@ class Renderer:
         columns = _Span.of(placement.frame_size[0], placement.size[0], placement.origin[0], job.viewport.size[0])
         rows = _Span.of(placement.frame_size[1], placement.size[1], placement.origin[1], job.viewport.size[1])
         crop = image[rows.start : rows.stop, columns.start : columns.stop]
-        if placement.size != placement.frame_size:
-            way = _interpolation(placement.scale, job.viewport.zoom)
-            scaled: Any = cv2.resize(crop, (columns.scaled, rows.scaled), dst=job.slot.scaled, interpolation=way)
-            crop = job.slot.scaled = scaled
-        seen = crop[rows.skipped : rows.skipped + rows.seen, columns.skipped : columns.skipped + columns.seen]
+        size = columns.scaled, rows.scaled
         pixels = self._pool.take(columns.seen, rows.seen)
         try:
-            cv2.cvtColor(seen, cv2.COLOR_BGR2BGRA, dst=pixels)
+            # A small frame in a large window is to look like a picture, though, not like tiles.
+            squares = placement.scale >= LARGE_PIXELS and job.viewport.zoom > 1
+            if size == (columns.seen, rows.seen):
+                job.slot.scaler.scale(crop, size, into=pixels, squares=squares)
+            else:
+                scaled = job.slot.scaler.scale(crop, size, squares=squares)
+                pixels[:] = scaled[rows.skipped : rows.skipped + rows.seen, columns.skipped : columns.skipped + columns.seen]
         except BaseException:
             self._pool.give_back(pixels)
             raise
@@ -313,7 +312,7 @@ class _Slot:
         wanted: Whether that is to be rendered, be it new or the viewport.
         ready: A picture that nobody took yet.
         meter: Its figures.
-        scaled: Where frames are scaled into; of the thread alone.
+        scaler: Scales its frames; of the thread alone.
         warned: What went wrong last; of the thread alone.
     """
 
@@ -322,7 +321,7 @@ class _Slot:
     wanted: bool = False
     ready: tuple[Picture, _Turn] | None = None
     meter: PaintMeter = field(default_factory=PaintMeter)
-    scaled: Image | None = None
+    scaler: Scaler = field(default_factory=Scaler)
     warned: str = ""
 
 
@@ -370,10 +369,3 @@ class _Span:
         """Where in the frame what is seen begins, and how much of it is seen, in its pixels."""
         step = (self.stop - self.start) / self.scaled
         return self.start + self.skipped * step, self.seen * step
-
-
-def _interpolation(scale: float, zoom: float) -> int:
-    if scale < 1:
-        return cv2.INTER_CUBIC if scale >= BARELY else cv2.INTER_AREA
-    # A small frame in a large window is to look like a picture, though, not like tiles.
-    return cv2.INTER_NEAREST if scale >= LARGE_PIXELS and zoom > 1 else cv2.INTER_LINEAR

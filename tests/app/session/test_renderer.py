@@ -81,12 +81,14 @@ class TestPictures:
     def test_a_frame_that_is_hardly_too_large_is_shrunk_by_cubic_interpolation(self, desk):
         pixels = noise(400, 200)
         picture = desk.picture_of(result_of(pixels), Viewport((380, 190)))
-        assert np.array_equal(picture.pixels[:, :, :3], cv2.resize(pixels, (380, 190), interpolation=cv2.INTER_CUBIC))
+        cubic = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_BGR2BGRA), (380, 190), interpolation=cv2.INTER_CUBIC)
+        assert np.array_equal(picture.pixels, cubic)
 
-    def test_a_large_frame_is_shrunk_by_areas_into_the_middle_of_the_view(self, desk):
+    def test_a_large_frame_is_shrunk_into_the_middle_of_the_view(self, desk):
         pixels = noise(400, 200)
         picture = desk.picture_of(result_of(pixels), Viewport((100, 90)))
-        assert np.array_equal(picture.pixels[:, :, :3], cv2.resize(pixels, (100, 50), interpolation=cv2.INTER_AREA))
+        areas = cv2.resize(pixels, (100, 50), interpolation=cv2.INTER_AREA)
+        assert np.abs(picture.pixels[:, :, :3].astype(int) - areas).max() <= 1
         assert picture.at == (0, 20)
         assert picture.region == (0, 0, 400, 200)
         assert picture.scale == 0.25
