@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
@@ -21,6 +22,12 @@ ROOT = Path(__file__).resolve().parents[1]
 GRACE = 30.0
 """Seconds that threads of a test are waited for, however busy the machine is: those that are left behind never end. A reader of
 a camera that hangs is abandoned, and ends later by itself."""
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector what was imported: it would go through all of it again and again, and finds nothing."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -341,7 +341,7 @@ def test_a_full_disk_ends_the_recording_alone(window):
     open_source(window, "testsrc:320x240@100:live")
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, hard))
     try:
         press(window, "record")
         until(lambda: is_on(window, "record"))
