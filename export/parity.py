@@ -40,7 +40,7 @@ PATIENCE: Final = 60.0
 HOPE: Final = 10.0
 """As `PATIENCE`, where the source has found nothing so far: what is left is unlikely to prove anything."""
 SPEED_SECONDS: Final = 2.0
-"""For how long both are timed, in turn: longer where they are so slow that it gives fewer than `SPEED_ROUNDS` rounds."""
+"""For how long both are timed, in turn, at most: longer only where it would give fewer than `SPEED_ROUNDS` rounds."""
 SPEED_ROUNDS: Final = 3
 SPEED_MOST: Final = 50
 """Rounds after which the medians of a quick network stand, however few seconds they took."""

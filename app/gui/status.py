@@ -121,7 +121,9 @@ def phase_in_words(state: SessionState) -> str:
         if SourceState.CONNECTING in connections:
             return "Connecting"
     # Of a run that is stopped some sources tell so, and some no more at all.
-    if state.phase is Phase.ENDED and any(slot.connection is not SourceState.ENDED or slot.reason for slot in state.slots):
+    if state.phase is Phase.ENDED and any(
+        slot.connection is not SourceState.ENDED or slot.reason == "stopped" for slot in state.slots
+    ):
         return "Stopped"
     return _PHASES[state.phase]
 

@@ -308,12 +308,18 @@ class Director:
 
     def zones_changed(self, key: str, names: Set[str]) -> None:
         """Zones of a slot were changed, or count anew: frames that stand show them no more as they were."""
-        self._redrawn[key] = self._redrawn.get(key, frozenset()) | names
+        if self._stands:
+            self._redrawn[key] = self._redrawn.get(key, frozenset()) | names
         self._retake((), {key: names})
 
     def _retake_late(self, key: str) -> None:
-        """A frame came that was under way: with the zones that are there now it is as it should be, but for those that went."""
-        self._retake(None, {key: self._redrawn.get(key, frozenset()) - self._board.state.zones.get(key, {}).keys()})
+        """A frame came that was under way: what was changed since it shows as it was before."""
+        self._retake(None, {key: self._redrawn.get(key, frozenset())})
+
+    @property
+    def _stands(self) -> bool:
+        """Whether no frames come but those that are under way."""
+        return self._steerable is None or self._steerable.run.paused
 
     def _let_go(self) -> None:
         """Other frames come, with the options of now."""
@@ -323,8 +329,7 @@ class Director:
 
     def _retake(self, changed: Iterable[str] | None = None, zones: Mapping[str, Set[str]] | None = None) -> None:
         """Where no frame comes to show what was changed: show it on those that stand, unless callbacks would have their say."""
-        standing = self._steerable is None or self._steerable.run.paused
-        if standing and self._model is not None and self._hooks.usual:
+        if self._stands and self._model is not None and self._hooks.usual:
             keys = [slot.key for slot in self._board.state.slots]
             self._tuned = True
             self._retakes.take(keys, self._model.detector, self._accepted, changed, zones)

@@ -29,7 +29,7 @@ class ExportState:
 
     Attributes:
         stage: What is going on, for people.
-        stages: All that went on so far, in order, and what does now.
+        stages: All that went on so far, in order, and what does now; the end is none of them.
         fraction: How much is done, roughly, 0..1; None where that is not known yet.
         going_on: Whether it still goes on.
         path: The file once it is there.

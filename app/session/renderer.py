@@ -312,7 +312,7 @@ class _Slot:
         wanted: Whether that is to be rendered, be it new or the viewport.
         ready: A picture that nobody took yet.
         meter: Its figures.
-        scaler: Scales its frames; of the thread alone.
+        scaler: Scales its frames; used by the thread alone, and another one after nobody has looked.
         warned: What went wrong last; of the thread alone.
     """
 

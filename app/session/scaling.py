@@ -18,13 +18,14 @@ class Scaler:
 
     The ideal is Lanczos' filter, as wide as the scale wants it. What is to be shrunk is halved until it is little more than
     twice too large, brought to twice the size by cubic interpolation, and halved once more: OpenCV has a quick way for exact
-    halves. Its mean of areas takes two to three times as long for other scales than all of this; it is farther from the ideal
+    halves. Its mean of areas takes up to three times as long for other scales than all of this; it is farther from the ideal
     above a half, and below about as near. Interpolation is quicker with four channels than with three.
     """
 
     def __init__(self) -> None:
         """Hold nothing yet."""
         self._buffers: dict[str, Any] = {}
+        self._former: dict[str, Any] = {}  # those of the frame before
 
     def scale(self, image: Image, size: tuple[int, int], *, into: Pixels | None = None, squares: bool = False) -> Pixels:
         """Scale a frame.
@@ -38,12 +39,14 @@ class Scaler:
         Returns:
             Height x width x 4 uint8, BGRA, opaque; where it is this scaler's, it stands until the next call.
         """
+        self._former, self._buffers = self._buffers, {}  # so that none is kept that is of no use any more
         twice = 2 * size[0], 2 * size[1]
         halvings = 0
         while twice == _size(image) or max(_scales(image, twice)) <= BARELY:
             halvings += 1
-            width, height = _size(image)
-            image = self._resize(f"halved {halvings}", image, ((width + 1) // 2, (height + 1) // 2), cv2.INTER_AREA)
+            half = max(image.shape[1] // 2, 1), max(image.shape[0] // 2, 1)
+            # Without an odd row or column, which is less than half a pixel of the outcome: only exact halves are quick.
+            image = self._resize(f"halved {halvings}", image[: 2 * half[1], : 2 * half[0]], half, cv2.INTER_AREA)
         if size == _size(image):
             return self._opaque("scaled", image, into)
         pixels, scale = self._opaque("opaque", image), min(_scales(image, size))
@@ -53,11 +56,11 @@ class Scaler:
         return self._resize("scaled", pixels, size, cv2.INTER_CUBIC if scale < 1 else larger, into)
 
     def _opaque(self, step: str, image: Image, into: Pixels | None = None) -> Pixels:
-        there = self._buffers.get(step) if into is None else into
+        there = self._former.get(step) if into is None else into
         return self._keep(step, cv2.cvtColor(image, cv2.COLOR_BGR2BGRA, dst=there), into)
 
     def _resize(self, step: str, image: Image, size: tuple[int, int], way: int, into: Pixels | None = None) -> Pixels:
-        there = self._buffers.get(step) if into is None else into
+        there = self._former.get(step) if into is None else into
         return self._keep(step, cv2.resize(image, size, dst=there, interpolation=way), into)
 
     def _keep(self, step: str, pixels: Any, into: Pixels | None) -> Pixels:

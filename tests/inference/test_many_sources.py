@@ -338,6 +338,7 @@ def test_a_step_is_a_batch_and_not_a_change_of_a_source():
 @pytest.mark.leaves_threads
 def test_four_sources_that_hang_hold_up_neither_stop_nor_close(monkeypatch):
     monkeypatch.setattr(intake, "FILE_SECONDS", 2 * PATIENCE)  # what they must not be waited for
+    monkeypatch.setattr(intake, "ABANDON_SECONDS", PATIENCE / 2)  # all of them together, and not each
     silent = [Silent(f"s{number}") for number in range(4)]
     run = run_of(*silent)
     threading.Timer(0.05, run.stop).start()

@@ -69,8 +69,9 @@ class SettingsDialog(QDialog):
 
         self._theme = _choice("Theme", "Light or dark; changes at once", [(_THEMES[each], each) for each in THEMES])
         self._theme.currentIndexChanged.connect(self._show_theme)
-        sizes = [(f"{each} %", each) for each in fitting_scales()]
-        self._scale = _choice("Size", "How large letters and symbols are; from the next start on", sizes)
+        sizes = [(f"{each} %", each) for each in sorted({*fitting_scales(), store.settings().scale})]
+        tip = "How large letters and symbols are, from the next start on, unless QT_SCALE_FACTOR says otherwise"
+        self._scale = _choice("Size", tip, sizes)
         starts = [("Nothing", "nothing"), ("What was open last", "last")]
         self._start = _choice("Start with", "What is open when the app starts; passwords are not kept", starts)
         self._folder = QLineEdit()

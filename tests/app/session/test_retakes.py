@@ -251,7 +251,8 @@ def test_a_frame_that_was_under_way_when_it_was_paused_is_looked_at_with_what_wa
     assert watcher.state.phase is Phase.PAUSED
 
 
-def test_a_frame_that_was_under_way_when_it_was_paused_does_not_show_a_zone_that_was_deleted_since(watch, cat_model):
+@pytest.mark.parametrize("change", ["deleted", "moved", "reset"])
+def test_a_frame_that_was_under_way_when_it_was_paused_does_not_show_a_zone_as_it_was(watch, cat_model, change):
     watcher = watch(model=cat_model, options={"tracker": None})
     watcher.session.open("testsrc:320x240@30:live")
     watcher.until(lambda: result_of(watcher) is not None)
@@ -270,8 +271,13 @@ def test_a_frame_that_was_under_way_when_it_was_paused_does_not_show_a_zone_that
     watcher.until(lambda: watcher.state.phase is Phase.PAUSED)
     handle.remove()
     before = result_of(watcher).frame.index
-    watcher.session.set_zones(key, {"lawn": yard})
-    watcher.until(lambda: list(result_of(watcher).data["zones"]) == ["lawn"])
+    if change == "reset":
+        watcher.session.reset_zones(key)
+    else:
+        moved = {"yard": ((0.6, 0.2), (0.9, 0.2), (0.9, 0.8))} if change == "moved" else {}
+        watcher.session.set_zones(key, {"lawn": yard, **moved})
+    left = [] if change == "reset" else ["lawn"]  # the view draws the others as they are now
+    watcher.until(lambda: list(result_of(watcher).data["zones"]) == left)
     passes.set()
     watcher.until(lambda: result_of(watcher).frame.index > before)
-    watcher.until(lambda: list(result_of(watcher).data["zones"]) == ["lawn"])
+    watcher.until(lambda: list(result_of(watcher).data["zones"]) == left)
