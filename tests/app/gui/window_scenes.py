@@ -159,8 +159,8 @@ def same_picture(view, pixels):
 
 
 def saved(window, ending):
-    """The files of an ending among what was saved."""
-    return sorted(window.bridge.session.folder.glob(f"*{ending}"))
+    """The files of an ending among what was saved; not those that are still being written, under a hidden name."""
+    return sorted(file for file in window.bridge.session.folder.glob(f"*{ending}") if not file.name.startswith("."))
 
 
 def frames_of(path):
