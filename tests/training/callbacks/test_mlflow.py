@@ -95,7 +95,7 @@ def test_a_server_that_does_not_answer_does_not_hold_up_the_end_for_ever(tmp_pat
     with socket.create_server(("127.0.0.1", 0)) as silent, caplog.at_level(logging.WARNING, "framehook"):
         began = time.monotonic()
         Driven(tmp_path, [MLflow(f"http://127.0.0.1:{silent.getsockname()[1]}")], epochs=20).run()
-        assert time.monotonic() - began < 300
+        assert time.monotonic() - began < 30
     [told] = [record.message for record in caplog.records if record.name == "framehook"]
     assert told == "MLflow cannot be logged to: no answer for 0 s; the training goes on without it"
 
